@@ -1,0 +1,3 @@
+//! `atlaskvd`, the daemon.
+
+fn main() {}

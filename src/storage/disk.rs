@@ -1,0 +1,356 @@
+//! The one room that touches files: the [`Disk`] trait and its real implementation.
+//!
+//! Everything the engine does to a disk goes through [`Disk`] and [`DiskFile`], so that the tests can
+//! put a simulated disk in its place that loses what was not synced, tears it, reorders it, and fails
+//! the n-th call. What must hold of every implementation:
+//!
+//! - Bytes written are durable only after [`DiskFile::sync`] returned `Ok`.
+//! - A name created, renamed or removed is durable only after [`Disk::sync_dir`] of its directory.
+//! - After a `sync` failed, what it should have made durable is unknown, and a second `sync` proves
+//!   nothing.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::FallocateFlags;
+
+use super::error::{AtlasError, Result};
+use super::file_name;
+
+/// Mode of every file and directory made here, before the process's umask: the owner's alone.
+const FILE_MODE: u32 = 0o600;
+const DIR_MODE: u32 = 0o700;
+
+/// A name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirEntry {
+    /// The name, without the directory. Names that are not UTF-8 come with replacement characters
+    /// and are no file of ours.
+    pub name: String,
+    /// Bytes of the file; 0 for a directory.
+    pub length: u64,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+}
+
+/// A lock on a data directory, held until it is dropped.
+pub type DirLock = Box<dyn Any + Send + Sync>;
+
+/// A disk with directories and files. See the module for what durability means.
+pub trait Disk: Debug + Send + Sync {
+    /// Makes a new file for reading and writing; fails when the name exists.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Opens a file for reading only.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Gives a file another name, replacing what had it. Durable after `sync_dir`.
+    ///
+    /// # Errors
+    /// What the operating system says; whether the rename happened is then unknown.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file's name. Durable after `sync_dir`; open files stay readable.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a directory durable.
+    ///
+    /// # Errors
+    /// What the operating system says; what is durable is then unknown.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a directory and those above it; an existing one is well.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// The names in a directory, sorted.
+    ///
+    /// # Errors
+    /// What the operating system says; `NotFound` when the directory does not exist.
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+
+    /// Locks a data directory against every other process, without waiting.
+    ///
+    /// # Errors
+    /// [`AtlasError::Locked`], naming the holder, or [`AtlasError::Io`].
+    fn lock(&self, dir: &Path) -> Result<DirLock>;
+
+    /// 64 random bits, for identities.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn random(&self) -> io::Result<u64>;
+}
+
+/// An open file.
+pub trait DiskFile: Debug + Send + Sync {
+    /// Reads up to `buffer.len()` bytes at `offset`; 0 at and beyond the end. May read less.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes at `offset`, growing the file as needed. May write less.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize>;
+
+    /// Makes the file's bytes and length durable.
+    ///
+    /// # Errors
+    /// What the operating system says; what is durable is then unknown.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Reserves room for `length` bytes and makes the file that long, new bytes zero. A file system
+    /// that cannot reserve leaves the file as it is: it then grows as it is written.
+    ///
+    /// # Errors
+    /// What the operating system says, a full disk first of all.
+    fn preallocate(&self, length: u64) -> io::Result<()>;
+
+    /// The file's length in bytes.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn length(&self) -> io::Result<u64>;
+}
+
+/// Reads until `buffer` is full or the file ends; returns the bytes read.
+///
+/// # Errors
+/// The first error of the disk that is not an interruption.
+pub fn read_full(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + count(done)) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// Writes all of `data` at `offset`.
+///
+/// # Errors
+/// The first error of the disk that is not an interruption; a part may have been written.
+pub fn write_full(file: &dyn DiskFile, data: &[u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty()) {
+        match file.write_at(rest, offset + count(done)) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => done += written,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A length in memory as a number of a format. Every supported machine has at most 64-bit lengths.
+#[must_use]
+pub fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+/// The machine's own disk.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealDisk;
+
+impl RealDisk {
+    /// The machine's own disk, shared as the engine wants it.
+    #[must_use]
+    pub fn shared() -> Arc<dyn Disk> {
+        Arc::new(RealDisk)
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the room that touches files"
+)]
+impl Disk for RealDisk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(path)?;
+        Ok(Arc::new(RealFile(file)))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(RealFile(File::open(path)?)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(DIR_MODE)
+            .create(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(path)? {
+            let entry = entry?;
+            // A name may vanish between the listing and the look: a running store removes files.
+            let metadata = match entry.metadata() {
+                Ok(metadata) => metadata,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let is_dir = metadata.is_dir();
+            let length = if is_dir { 0 } else { metadata.len() };
+            let name = entry.file_name().to_string_lossy().into_owned();
+            entries.push(DirEntry {
+                name,
+                length,
+                is_dir,
+            });
+        }
+        entries.sort_by(|left, right| left.name.cmp(&right.name));
+        Ok(entries)
+    }
+
+    fn lock(&self, dir: &Path) -> Result<DirLock> {
+        let path = dir.join(file_name::LOCK);
+        let failed = |source| AtlasError::io("lock", &path, source);
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE);
+        let file = options.open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(AtlasError::Locked {
+                    path: dir.to_path_buf(),
+                    holder: holder(&file),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let owner = format!("{} {}\n", std::process::id(), program_name());
+        file.set_len(0).map_err(failed)?;
+        file.write_all_at(owner.as_bytes(), 0).map_err(failed)?;
+        Ok(Box::new(file))
+    }
+
+    fn random(&self) -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        let read = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+        // The kernel gives up to 256 bytes whole.
+        if read != bytes.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(u64::from_le_bytes(bytes))
+    }
+}
+
+fn program_name() -> String {
+    let program = std::env::args_os()
+        .next()
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    program
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// Who holds a lock file, in words: the process by its number and name, and its systemd unit.
+fn holder(file: &File) -> String {
+    // Longer than any process number and program name that we write.
+    let mut bytes = [0; 256];
+    let read = file.read_at(&mut bytes, 0).unwrap_or(0);
+    let text = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned();
+    let mut words = text.split_whitespace();
+    let Some(process) = words.next().filter(|word| word.parse::<u32>().is_ok()) else {
+        return "another process".to_owned();
+    };
+    let program = words.next().unwrap_or("process");
+    match unit_of(process) {
+        Some(unit) => format!("{program}, process {process} (unit {unit})"),
+        None => format!("{program}, process {process}"),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the room that touches files"
+)]
+fn unit_of(process: &str) -> Option<String> {
+    let groups = std::fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
+    let is_unit = |name: &&str| name.ends_with(".service") || name.ends_with(".scope");
+    groups
+        .lines()
+        .find_map(|line| line.rsplit('/').find(is_unit).map(str::to_owned))
+}
+
+#[derive(Debug)]
+struct RealFile(File);
+
+impl DiskFile for RealFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(&self.0, buffer, offset)
+    }
+
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
+        FileExt::write_at(&self.0, data, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn preallocate(&self, length: u64) -> io::Result<()> {
+        loop {
+            match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, length) {
+                Ok(()) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::OPNOTSUPP) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+}

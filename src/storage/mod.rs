@@ -1,0 +1,31 @@
+//! The engine: an LSM store in one directory.
+//!
+//! It knows no network, no configuration file and no log daemon. [`Engine`] is the store;
+//! [`verify`] reads a directory without changing it. Everything goes to the disk through [`Disk`].
+
+mod codec;
+pub mod disk;
+mod engine;
+mod error;
+mod event;
+mod file_name;
+mod lsn;
+mod operation;
+mod options;
+mod recovery;
+mod scan;
+mod stats;
+pub mod verify;
+
+pub use disk::{DirEntry, DirLock, Disk, DiskFile, RealDisk};
+pub use engine::Engine;
+pub use error::{AtlasError, Result};
+pub use event::Event;
+pub use lsn::Lsn;
+pub use operation::{Conditional, Expected, Operation, Versioned};
+pub use options::{
+    DEFAULT_MAX_KEY_SIZE, DEFAULT_MAX_VALUE_SIZE, EventSink, KIB, MIB, Options, WalSyncStrategy,
+};
+pub use recovery::RecoveryReport;
+pub use scan::{Page, Scan, ScanRange};
+pub use stats::{CompactionSummary, QuarantinedFile, Stats};

@@ -1,0 +1,1 @@
+//! Reading a data directory without changing it.
