@@ -4,17 +4,20 @@
 //! [`verify`] reads a directory without changing it. Everything goes to the disk through [`Disk`].
 
 mod codec;
+mod compaction;
 pub mod disk;
 mod engine;
 mod error;
 mod event;
 mod file_name;
 mod lsn;
+mod merge;
 mod operation;
 mod options;
 mod recovery;
 mod scan;
 mod stats;
+mod table;
 pub mod verify;
 
 pub use disk::{DirEntry, DirLock, Disk, DiskFile, RealDisk};
