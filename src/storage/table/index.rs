@@ -20,7 +20,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// The first entry of a span.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Point {
     /// Above every key before the span, and not above its first: as short as that allows.
     separator: Box<[u8]>,
@@ -29,7 +29,7 @@ struct Point {
 }
 
 /// A sparse index: the table's entries in spans of at least the spacing's bytes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Index {
     points: Vec<Point>,
     /// Where the last entry ends.

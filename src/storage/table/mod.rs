@@ -42,6 +42,8 @@ mod cursor;
 mod frame;
 mod index;
 mod reader;
+#[cfg(test)]
+pub(super) mod tests;
 mod walk;
 
 use std::path::{Path, PathBuf};
