@@ -25,9 +25,6 @@ use super::table::{
     Index, Table, TableBuilder, TableCursor, TableInfo, read_back, remove_temporary, temporary_path,
 };
 
-/// How often, in entries, a merge asks whether it shall go on.
-const ASK_EVERY: u64 = 256;
-
 /// Which tables to merge now: a range of `tables`, which are given newest first and without gaps in
 /// age. `None`: nothing is worth it.
 pub(crate) fn choose(
@@ -103,6 +100,7 @@ pub(crate) struct MergePlan<'a> {
 
 /// Merges tables into one new table, which is synced, read back and counted, and still has its
 /// temporary name. `None` when nothing was left; nothing stays behind then, nor after a failure.
+/// `keep_going` is asked before every entry.
 ///
 /// # Errors
 /// `Io` and `Corrupt`; `Closed` when `keep_going` said no.
@@ -133,12 +131,10 @@ fn write_merged(
     let mut merge = Merge::new(sources(plan.inputs)?, false);
     let mut key = Vec::new();
     let mut dropped = 0;
-    let mut seen = 0_u64;
     while let Some(present) = merge.key() {
-        if seen.is_multiple_of(ASK_EVERY) && !keep_going() {
+        if !keep_going() {
             return Err(AtlasError::Closed);
         }
-        seen += 1;
         key.clear();
         key.extend_from_slice(present);
         let lsn = merge.lsn();
@@ -170,6 +166,10 @@ fn write_merged(
 }
 
 fn sources(inputs: &[Arc<Table>]) -> Result<Vec<Box<dyn Source>>> {
-    let source = |table| TableCursor::all(table).map(|cursor| Box::new(cursor) as Box<dyn Source>);
+    let source = |table| -> Result<Box<dyn Source>> { Ok(Box::new(TableCursor::all(table)?)) };
     inputs.iter().map(source).collect()
 }
+
+#[cfg(test)]
+#[path = "compaction_tests.rs"]
+mod tests;

@@ -208,3 +208,135 @@ pub(crate) fn repeat(failure: &AtlasError) -> AtlasError {
         },
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::as_conversions, reason = "test code")]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use fastrand::Rng;
+
+    use super::*;
+    use crate::storage::table::tests::{runs, seed};
+
+    /// Entries in memory; fails instead of advancing beyond so many.
+    struct Listed {
+        entries: Vec<(Vec<u8>, Lsn, Option<Vec<u8>>)>,
+        place: usize,
+        fails_after: usize,
+    }
+
+    impl Source for Listed {
+        fn key(&self) -> Option<&[u8]> {
+            self.entries.get(self.place).map(|entry| entry.0.as_slice())
+        }
+        fn lsn(&self) -> Lsn {
+            self.entries[self.place].1
+        }
+        fn is_tombstone(&self) -> bool {
+            self.entries[self.place].2.is_none()
+        }
+        fn value_length(&self) -> u64 {
+            self.entries[self.place]
+                .2
+                .as_ref()
+                .map_or(0, |value| value.len() as u64)
+        }
+        fn value(&mut self, _: &mut dyn FnMut(u64) -> Result<()>) -> Result<Bytes> {
+            Ok(self.entries[self.place]
+                .2
+                .clone()
+                .unwrap_or_default()
+                .into())
+        }
+        fn advance(&mut self) -> Result<()> {
+            if self.place >= self.fails_after {
+                return Err(AtlasError::corrupt(Path::new("listed"), 7, "for the test"));
+            }
+            self.place += 1;
+            Ok(())
+        }
+    }
+
+    fn listed(mut entries: Vec<(Vec<u8>, Lsn, Option<Vec<u8>>)>, reverse: bool) -> Listed {
+        entries.sort();
+        if reverse {
+            entries.reverse();
+        }
+        Listed {
+            entries,
+            place: 0,
+            fails_after: usize::MAX,
+        }
+    }
+
+    #[test]
+    fn of_every_key_the_newest_entry_is_shown() {
+        let mut rng = Rng::with_seed(seed());
+        for _ in 0..runs(300) {
+            let reverse = rng.bool();
+            let mut model = BTreeMap::new();
+            let mut sources: Vec<Box<dyn Source>> = Vec::new();
+            let mut given = 0;
+            // LSNs are not in the order of the sources: only they decide.
+            let mut lsns: Vec<u64> = (1..500).collect();
+            rng.shuffle(&mut lsns);
+            for _ in 0..rng.usize(0..8) {
+                let mut entries = BTreeMap::new();
+                for _ in 0..rng.usize(0..40) {
+                    let key = vec![rng.u8(0..30); rng.usize(1..3)];
+                    let value = (!rng.bool()).then(|| vec![rng.u8(..)]);
+                    entries.insert(key, (Lsn::from_u64(lsns.pop().unwrap()), value));
+                }
+                given += entries.len() as u64;
+                for (key, entry) in &entries {
+                    let newest = model.entry(key.clone()).or_insert_with(|| entry.clone());
+                    if newest.0 < entry.0 {
+                        newest.clone_from(entry);
+                    }
+                }
+                let entries = entries
+                    .into_iter()
+                    .map(|(key, (lsn, value))| (key, lsn, value));
+                sources.push(Box::new(listed(entries.collect(), reverse)));
+            }
+            let mut merge = Merge::new(sources, reverse);
+            let mut shown = Vec::new();
+            while let Some(key) = merge.key().map(<[u8]>::to_vec) {
+                let value = merge.value(&mut |_| Ok(())).unwrap().to_vec();
+                assert_eq!(merge.value_length(), value.len() as u64);
+                shown.push((key, (merge.lsn(), (!merge.is_tombstone()).then_some(value))));
+                merge.advance().unwrap();
+            }
+            assert_eq!(given, shown.len() as u64 + merge.shadowed());
+            let mut wanted: Vec<_> = model.into_iter().collect();
+            if reverse {
+                wanted.reverse();
+            }
+            assert_eq!(shown, wanted);
+            merge.advance().unwrap();
+            assert_eq!(merge.key(), None);
+        }
+    }
+
+    #[test]
+    fn a_failed_source_ends_the_merge_for_good() {
+        let entry = |key: u8, lsn| (vec![key], Lsn::from_u64(lsn), Some(vec![key]));
+        let mut failing = listed(vec![entry(1, 1), entry(2, 2), entry(4, 4)], false);
+        failing.fails_after = 1;
+        let sound = listed(vec![entry(2, 5), entry(3, 3)], false);
+        let mut merge = Merge::new(vec![Box::new(failing), Box::new(sound)], false);
+        merge.advance().unwrap();
+        assert_eq!(merge.key(), Some(&[2][..]));
+        for _ in 0..3 {
+            let error = merge.advance().unwrap_err();
+            assert!(
+                matches!(error, AtlasError::Corrupt { offset: 7, .. }),
+                "{error}"
+            );
+            assert_eq!(merge.key(), None);
+            assert!(merge.value(&mut |_| Ok(())).is_err());
+        }
+    }
+}

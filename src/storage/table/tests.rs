@@ -24,6 +24,9 @@ use std::sync::Arc;
 /// What a table should hold.
 pub(crate) type Model = BTreeMap<Vec<u8>, (Lsn, Option<Vec<u8>>)>;
 
+/// A key, and its LSN and value.
+pub(crate) type Shown = (Vec<u8>, (Lsn, Option<Vec<u8>>));
+
 /// A seed that is printed, or the one given.
 pub(crate) fn seed() -> u64 {
     let seed = std::env::var("ATLASKV_TEST_SEED")
@@ -78,7 +81,7 @@ fn expected(model: &Model, key: &[u8]) -> Option<Found> {
 }
 
 /// Everything a source shows, or the first error.
-pub(crate) fn drain(source: &mut dyn Source) -> Result<Vec<(Vec<u8>, (Lsn, Option<Vec<u8>>))>> {
+pub(crate) fn drain(source: &mut dyn Source) -> Result<Vec<Shown>> {
     let mut entries = Vec::new();
     while let Some(key) = source.key().map(<[u8]>::to_vec) {
         let value = source.value(&mut |_| Ok(()))?;
