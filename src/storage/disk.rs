@@ -239,7 +239,7 @@ impl Disk for RealDisk {
             entries.push(DirEntry {
                 name,
                 length,
-                is_dir,
+                is_file,
             });
         }
         entries.sort_by(|left, right| left.name.cmp(&right.name));

@@ -31,7 +31,7 @@ use super::quarantine::{self, Quarantine};
 use super::table::{self, Index, Table, TableInfo};
 use super::wal::reader::SegmentReader;
 use super::wal::writer::SegmentWriter;
-use super::wal::{Kind, SegmentHeader};
+use super::wal::SegmentHeader;
 use super::{DirEntry, Lsn, Options};
 
 /// What a start found and did: the honest report.

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use super::Lsn;
 use super::error::{AtlasError, Result};
 use super::memtable::Memtable;
-use super::merge::{Admit, Merge, Source};
+use super::merge::{Admit, Merge};
 
 /// Which keys a scan covers, and in which order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -184,7 +184,12 @@ fn fill_page(
             return Ok(page);
         }
         let key = Bytes::copy_from_slice(key);
-        let value = pinned.merge.value(admit)?;
+        let value = match pinned.merge.value(admit) {
+            Ok(value) => value,
+            // What was gathered is given now; the large value is asked for again with the next page.
+            Err(AtlasError::OverBudget { .. }) if !page.entries.is_empty() => return Ok(page),
+            Err(error) => return Err(error),
+        };
         page.entries.push((key, value, pinned.merge.lsn()));
         bytes += size;
         pinned.left = pinned.left.map(|left| left - 1);
