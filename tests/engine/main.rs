@@ -15,4 +15,9 @@
     reason = "test code"
 )]
 
+mod crash;
+mod faults;
+mod model;
+mod script;
 mod sim_disk;
+mod store;

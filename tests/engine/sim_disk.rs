@@ -157,7 +157,8 @@ impl SimDisk {
         self.state().control.read_faults.insert(number, fault);
     }
 
-    /// Every change from `number` on fails so, until [`SimDisk::clear_faults`].
+    /// Every change from `number` on fails so, until [`SimDisk::clear_faults`]; a full disk strikes
+    /// only what needs room.
     pub(crate) fn fail_from(&self, number: u64, fault: Fault) {
         self.state().control.from = Some((number, fault));
     }
@@ -313,6 +314,14 @@ impl State {
         self.control.failed_sync = Some(what.to_owned());
     }
 
+    /// Who takes the lock begins anew, as a new process would.
+    fn forget_failed_syncs(&mut self) {
+        self.control.failed_sync = None;
+        for inode in self.inodes.values_mut() {
+            inode.sync_failed = false;
+        }
+    }
+
     fn violation(&mut self, what: &str, path: &Path) {
         let failed = self.control.failed_sync.clone().unwrap_or_default();
         let text = format!(
@@ -435,6 +444,7 @@ impl Disk for SimDisk {
         state.names.file(&path).map_err(failed)?;
         fault.report().map_err(failed)?;
         state.control.locks.insert(dir.to_path_buf());
+        state.forget_failed_syncs();
         Ok(Box::new(LockGuard {
             disk: self.clone(),
             dir: dir.to_path_buf(),

@@ -33,6 +33,14 @@ impl CallKind {
             CallKind::Open | CallKind::Read | CallKind::Length | CallKind::List | CallKind::Random
         )
     }
+
+    /// Whether a full disk refuses it.
+    fn needs_room(self) -> bool {
+        matches!(
+            self,
+            CallKind::Create | CallKind::Write | CallKind::Preallocate | CallKind::CreateDir
+        )
+    }
 }
 
 /// One call that was made.
@@ -175,7 +183,8 @@ impl State {
         let lasting = control
             .from
             .filter(|(from, _)| kind.is_change() && number >= *from)
-            .map(|(_, fault)| fault);
+            .map(|(_, fault)| fault)
+            .filter(|fault| *fault != Fault::Fail(Errno::Full) || kind.needs_room());
         let fault = faults.get(&number).copied().or(lasting);
         let fault = fault.filter(|fault| fault.applies_to(kind));
         control.fired += u64::from(fault.is_some());

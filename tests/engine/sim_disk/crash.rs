@@ -43,9 +43,7 @@ pub(super) fn image(state: &State, loss: Loss, seed: u64) -> State {
         ..state.clone()
     };
     if loss == Loss::KeepAll {
-        for inode in image.inodes.values_mut() {
-            inode.sync_failed = false;
-        }
+        image.forget_failed_syncs();
         return image;
     }
     let cut = moment(state, &mut random);
