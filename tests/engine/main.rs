@@ -15,9 +15,12 @@
     reason = "test code"
 )]
 
+mod bits;
 mod crash;
+mod damage;
 mod faults;
 mod model;
+mod recovery;
 mod script;
 mod sim_disk;
 mod store;
