@@ -311,10 +311,6 @@ fn holder(file: &File) -> String {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the room that touches files"
-)]
 fn unit_of(process: &str) -> Option<String> {
     let groups = std::fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
     let is_unit = |name: &&str| name.ends_with(".service") || name.ends_with(".scope");

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::QuarantinedFile;
 use super::disk::{self, Disk, count};
@@ -74,7 +74,7 @@ impl<'a> Quarantine<'a> {
         Ok(Some(name))
     }
 
-    fn copy(&self, from: &Path, to: &PathBuf, (start, end): (u64, u64)) -> Result<()> {
+    fn copy(&self, from: &Path, to: &Path, (start, end): (u64, u64)) -> Result<()> {
         match self.disk.remove(to) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(AtlasError::io("remove", to, error));

@@ -14,7 +14,7 @@
 //! again and again with the same result.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -394,14 +394,14 @@ impl<'a> Recovery<'a> {
                 .map_err(|error| AtlasError::io("remove", &path, error))?;
         }
         if !self.manifest.moves.is_empty() || !self.manifest.obsolete.is_empty() {
-            self.sync_dir(&self.dir.to_path_buf())?;
+            self.sync_dir(self.dir)?;
         }
         self.manifest.moves.clear();
         self.manifest.obsolete.clear();
         Ok(())
     }
 
-    fn sync_dir(&self, dir: &PathBuf) -> Result<()> {
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
         self.disk
             .sync_dir(dir)
             .map_err(|error| AtlasError::io("sync", dir, error))

@@ -93,11 +93,6 @@ impl SegmentReader {
         self.offset
     }
 
-    /// Bytes that the segment has for entries, its header included.
-    pub(crate) fn end(&self) -> u64 {
-        self.end
-    }
-
     /// Goes on reading at `offset`.
     pub(crate) fn seek(&mut self, offset: u64) {
         self.offset = offset;
