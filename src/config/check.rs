@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Config, ConfigError, Size, Source, Storage, place};
+use crate::protocol;
 use crate::storage::{AtlasError, Options};
 
 /// The kernel's `sun_path` has 108 bytes, the last of them zero.
@@ -12,10 +13,6 @@ const MAX_SOCKET_PATH: usize = 107;
 const MAX_CONNECTIONS: u64 = 65_536;
 /// A day, in seconds: the longest timeout.
 const DAY: u64 = 86_400;
-/// Bytes of a frame besides keys and values: header, checksum, fixed fields; generously.
-const FRAME_OVERHEAD: u64 = 1024;
-/// Bytes besides key and value that an operation of a batch takes at most.
-const OPERATION_OVERHEAD: u64 = 16;
 
 impl Config {
     /// Checks that every value is in its range. `source` is the file, for the line in the refusal.
@@ -32,16 +29,18 @@ impl Config {
         self.check_budget().map_err(refuse)
     }
 
-    /// Bytes of the largest request that these limits allow.
+    /// The frame limit of the protocol under these limits, in bytes: any request within them fits.
     #[must_use]
-    pub fn largest_frame(&self) -> u64 {
+    pub fn max_frame_size(&self) -> u32 {
         let storage = &self.storage;
-        let operations = storage.max_batch_operations.saturating_mul(OPERATION_OVERHEAD);
-        let batch = storage.max_batch_size.0.saturating_add(operations);
         // A compare-and-swap carries the value expected and the new one.
-        let values = storage.max_value_size.0.saturating_mul(2);
-        let swap = storage.max_key_size.0.saturating_add(values);
-        batch.max(swap).saturating_add(FRAME_OVERHEAD)
+        let swap = storage
+            .max_key_size
+            .0
+            .saturating_add(storage.max_value_size.0.saturating_mul(2));
+        let largest = storage.max_batch_size.0.max(swap);
+        let frame = protocol::frame_size_for(largest, storage.max_batch_operations);
+        u32::try_from(frame).unwrap_or(u32::MAX)
     }
 
     fn check_server(&self) -> Result<(), (String, String)> {
@@ -58,33 +57,61 @@ impl Config {
             );
         }
         check_socket_path(&server.admin_socket)?;
-        range("server.max_connections", server.max_connections, 1, MAX_CONNECTIONS)?;
+        range(
+            "server.max_connections",
+            server.max_connections,
+            1,
+            MAX_CONNECTIONS,
+        )?;
         range("server.idle_timeout_s", server.idle_timeout_s, 0, DAY)?;
         range("server.read_timeout_s", server.read_timeout_s, 1, DAY)?;
         range("server.write_timeout_s", server.write_timeout_s, 1, DAY)?;
-        range("server.shutdown_timeout_s", server.shutdown_timeout_s, 0, DAY)
+        range(
+            "server.shutdown_timeout_s",
+            server.shutdown_timeout_s,
+            0,
+            DAY,
+        )
     }
 
     fn check_storage(&self) -> Result<(), (String, String)> {
         let storage = &self.storage;
         if storage.data_dir.as_os_str().is_empty() {
-            return wrong("storage.data_dir", "it is empty: name a directory".to_owned());
+            return wrong(
+                "storage.data_dir",
+                "it is empty: name a directory".to_owned(),
+            );
         }
-        range("storage.sync_interval_ms", storage.sync_interval_ms, 1, 60_000)?;
+        range(
+            "storage.sync_interval_ms",
+            storage.sync_interval_ms,
+            1,
+            60_000,
+        )?;
         range("storage.stall_timeout_s", storage.stall_timeout_s, 1, 3600)?;
-        range("storage.scan_idle_timeout_s", storage.scan_idle_timeout_s, 1, DAY)?;
+        range(
+            "storage.scan_idle_timeout_s",
+            storage.scan_idle_timeout_s,
+            1,
+            DAY,
+        )?;
         match self.options().check() {
             Ok(()) => Ok(()),
-            Err(AtlasError::InvalidOption { option, value, rule }) => {
-                wrong(&format!("storage.{option}"), format!("it is {value}: {rule}"))
-            }
+            Err(AtlasError::InvalidOption {
+                option,
+                value,
+                rule,
+            }) => wrong(
+                &format!("storage.{option}"),
+                format!("it is {value}: {rule}"),
+            ),
             Err(error) => wrong("storage", error.to_string()),
         }
     }
 
     /// A request and its answer must fit the budget together, or the largest could never be served.
     fn check_budget(&self) -> Result<(), (String, String)> {
-        let least = self.largest_frame().saturating_mul(2);
+        let least = u64::from(self.max_frame_size()).saturating_mul(2);
         let budget = self.server.max_inflight_bytes;
         if budget.0 >= least {
             return Ok(());
@@ -117,7 +144,10 @@ fn range(key: &str, value: u64, least: u64, most: u64) -> Result<(), (String, St
     if (least..=most).contains(&value) {
         return Ok(());
     }
-    wrong(key, format!("it is {value}: it must be from {least} to {most}"))
+    wrong(
+        key,
+        format!("it is {value}: it must be from {least} to {most}"),
+    )
 }
 
 fn wrong(key: &str, message: String) -> Result<(), (String, String)> {

@@ -6,6 +6,8 @@
 
 mod check;
 mod place;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::net::SocketAddr;
@@ -82,10 +84,12 @@ pub struct Storage {
     /// The data directory.
     pub data_dir: PathBuf,
     /// When a write becomes durable.
+    #[serde(deserialize_with = "value::named")]
     pub sync: SyncPolicy,
     /// Milliseconds from one sync to the next, under `sync = "interval"`.
     pub sync_interval_ms: u64,
     /// What to do when a sync failed.
+    #[serde(deserialize_with = "value::named")]
     pub on_sync_failure: OnSyncFailure,
     pub max_key_size: Size,
     pub max_value_size: Size,
@@ -138,6 +142,7 @@ impl Default for Storage {
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// The least important level that is written.
+    #[serde(deserialize_with = "value::named")]
     pub level: Level,
 }
 

@@ -21,9 +21,15 @@ pub(super) fn of_error(source: &Source, error: &toml::de::Error) -> String {
     let entries = entries(&source.text);
     let inside = |entry: &&Entry| entry.span.contains(&offset);
     // The innermost: sections span their keys.
-    let key = entries.iter().filter(inside).min_by_key(|entry| entry.span.len());
+    let key = entries
+        .iter()
+        .filter(inside)
+        .min_by_key(|entry| entry.span.len());
     let place = at(source, offset);
-    match key.map(|entry| entry.key.clone()).or_else(|| key_of_line(&source.text, offset)) {
+    match key
+        .map(|entry| entry.key.clone())
+        .or_else(|| key_of_line(&source.text, offset))
+    {
         Some(key) => format!("{place}: {key}"),
         None => place,
     }
@@ -41,7 +47,13 @@ pub(super) fn of_key(source: &Source, key: &str) -> String {
 fn at(source: &Source, offset: usize) -> String {
     let before = source.text.get(..offset).unwrap_or(&source.text);
     let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
     format!("{}:{line}:{column}", source.name)
 }
 
@@ -70,7 +82,10 @@ fn collect(table: &DeTable<'_>, section: &str, found: &mut Vec<Entry>) {
 
 /// What stands before `=` on the line of `offset`: for text that is not TOML at all.
 fn key_of_line(text: &str, offset: usize) -> Option<String> {
-    let start = text.get(..offset)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let start = text
+        .get(..offset)?
+        .rfind('\n')
+        .map_or(0, |newline| newline + 1);
     let line = text.get(start..)?.lines().next()?;
     let (key, _) = line.split_once('=')?;
     Some(key.trim().to_owned())

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use serde::de::{self, Visitor};
+use serde::de::{self, IntoDeserializer, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::storage::{WalSyncStrategy, disk};
@@ -21,7 +21,8 @@ const UNITS: [(&str, u64); 5] = [
     ("TiB", 1 << 40),
 ];
 
-const SIZE_RULE: &str = "a size: bytes as a whole number, or text such as \"64 MiB\" (B, KiB, MiB, GiB, TiB)";
+const SIZE_RULE: &str =
+    "a size: bytes as a whole number, or text such as \"64 MiB\" (B, KiB, MiB, GiB, TiB)";
 
 impl Size {
     /// So many MiB.
@@ -44,7 +45,9 @@ impl Size {
 
     fn parse(text: &str) -> Option<Size> {
         let text = text.trim();
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
         let (number, unit) = text.split_at_checked(digits)?;
         let number: u64 = number.parse().ok()?;
         let unit = unit.trim_start();
@@ -58,7 +61,8 @@ impl Size {
 impl fmt::Display for Size {
     /// In the largest unit that divides it.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = |(_, factor): &&(&str, u64)| self.0 >= *factor && self.0.is_multiple_of(*factor);
+        let whole =
+            |(_, factor): &&(&str, u64)| self.0 >= *factor && self.0.is_multiple_of(*factor);
         match UNITS.iter().rev().find(whole) {
             Some((unit, factor)) => write!(out, "{} {unit}", self.0 / factor),
             None => write!(out, "{} B", self.0),
@@ -171,13 +175,23 @@ impl From<Level> for log::LevelFilter {
 /// # Errors
 /// A text that says what is allowed.
 pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    let local = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let local = text
+        .strip_prefix("localhost:")
+        .map(|port| format!("127.0.0.1:{port}"));
     local.as_deref().unwrap_or(text).parse().map_err(|_| {
         format!(
             "'{text}' is not an address to listen on: write an IP address and a port, for example \
              127.0.0.1:7390 or [::1]:7390"
         )
     })
+}
+
+/// Reads one of a few names, so that another type is refused as "expected a string".
+pub(super) fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    let name = String::deserialize(from)?;
+    T::deserialize(name.into_deserializer())
 }
 
 /// Addresses as text in the file.
@@ -212,22 +226,46 @@ mod tests {
         ] {
             assert_eq!(Size::parse(text), Some(Size(bytes)), "{text}");
         }
-        for text in ["", "MiB", "-1", "1.5 MiB", "64 MB", "64 mib", "1 MiB x", "99999999 TiB"] {
+        for text in [
+            "",
+            "MiB",
+            "-1",
+            "1.5 MiB",
+            "64 MB",
+            "64 mib",
+            "1 MiB x",
+            "99999999 TiB",
+        ] {
             assert_eq!(Size::parse(text), None, "{text}");
         }
     }
 
     #[test]
     fn sizes_are_written_in_the_largest_unit_that_divides_them() {
-        for (bytes, text) in [(0, "0 B"), (1023, "1023 B"), (1536, "1536 B"), (3 << 20, "3 MiB")] {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1536 B"),
+            (3 << 20, "3 MiB"),
+        ] {
             assert_eq!(Size(bytes).to_string(), text);
         }
     }
 
     #[test]
     fn names_are_not_looked_up() {
-        assert_eq!(parse_address("localhost:1").unwrap(), parse_address("127.0.0.1:1").unwrap());
-        for text in ["", "7390", "127.0.0.1", "example.org:7390", ":7390", "127.0.0.1:99999"] {
+        assert_eq!(
+            parse_address("localhost:1").unwrap(),
+            parse_address("127.0.0.1:1").unwrap()
+        );
+        for text in [
+            "",
+            "7390",
+            "127.0.0.1",
+            "example.org:7390",
+            ":7390",
+            "127.0.0.1:99999",
+        ] {
             assert!(parse_address(text).is_err(), "{text}");
         }
     }

@@ -1,0 +1,3 @@
+//! The daemon.
+mod flags;
+pub use flags::Flags;
