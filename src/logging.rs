@@ -11,8 +11,8 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::storage::{Event, EventSink};
 
-/// A long replay says how far it is this often, not with every segment.
-const REPLAY_INTERVAL: Duration = Duration::from_secs(5);
+/// What can happen again and again is logged this often.
+const THROTTLE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Starts the log of this process. A second call changes the level only.
 pub fn start(level: LevelFilter) {
@@ -35,9 +35,10 @@ pub fn announce(text: fmt::Arguments<'_>) {
 /// Takes the engine's events into the log.
 #[must_use]
 pub fn event_sink() -> EventSink {
-    let replay_logged = Mutex::new(None::<Instant>);
+    // A long replay says now and then how far it is, not with every segment.
+    let replay = Throttle::default();
     Arc::new(move |event| {
-        if matches!(event, Event::Replaying { .. }) && !is_due(&replay_logged) {
+        if matches!(event, Event::Replaying { .. }) && !replay.is_due() {
             return;
         }
         let level = match event {
@@ -49,16 +50,24 @@ pub fn event_sink() -> EventSink {
     })
 }
 
-fn is_due(last: &Mutex<Option<Instant>>) -> bool {
-    // Who finds it locked has company that logs.
-    let Ok(mut last) = last.try_lock() else {
-        return false;
-    };
-    let due = last.is_none_or(|last| last.elapsed() >= REPLAY_INTERVAL);
-    if due {
-        *last = Some(Instant::now());
+/// Lets a line through at most every five seconds, so that what clients do again and again does not
+/// fill the log.
+#[derive(Debug, Default)]
+pub(crate) struct Throttle(Mutex<Option<Instant>>);
+
+impl Throttle {
+    /// Whether a line may be written now.
+    pub(crate) fn is_due(&self) -> bool {
+        // Who finds it locked has company that logs.
+        let Ok(mut last) = self.0.try_lock() else {
+            return false;
+        };
+        let due = last.is_none_or(|last| last.elapsed() >= THROTTLE_INTERVAL);
+        if due {
+            *last = Some(Instant::now());
+        }
+        due
     }
-    due
 }
 
 /// Whether standard error is the journal's: systemd names the socket's device and inode.
@@ -170,11 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_is_logged_now_and_then() {
-        let last = Mutex::new(None);
-        assert!(is_due(&last));
-        assert!(!is_due(&last));
-        *last.lock().unwrap() = Instant::now().checked_sub(REPLAY_INTERVAL);
-        assert!(is_due(&last));
+    fn what_is_throttled_is_logged_now_and_then() {
+        let throttle = Throttle::default();
+        assert!(throttle.is_due());
+        assert!(!throttle.is_due());
+        *throttle.0.lock().unwrap() = Instant::now().checked_sub(THROTTLE_INTERVAL);
+        assert!(throttle.is_due());
     }
 }

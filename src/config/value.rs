@@ -123,6 +123,16 @@ impl SyncPolicy {
     }
 }
 
+impl fmt::Display for SyncPolicy {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            SyncPolicy::EveryWrite => "every-write",
+            SyncPolicy::Interval => "interval",
+            SyncPolicy::OsDefault => "os-default",
+        })
+    }
+}
+
 impl From<WalSyncStrategy> for SyncPolicy {
     fn from(strategy: WalSyncStrategy) -> SyncPolicy {
         match strategy {
