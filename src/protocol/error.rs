@@ -72,6 +72,9 @@ pub enum ProtocolError {
         /// The field.
         field: &'static str,
     },
+    /// A batch that would write nothing has no LSN to answer with.
+    #[error("the batch has no operations")]
+    EmptyBatch,
     /// A batch or multi-get over the limit. No memory was taken for it.
     #[error("{count} operations in one request, over the limit of {limit} (max_batch_operations)")]
     TooManyOperations {

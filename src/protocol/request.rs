@@ -353,6 +353,9 @@ impl<'a> Request<'a> {
         }
         if opcode == opcode::BATCH {
             let count = operations(fields, LEAST_OPERATION, max_operations)?;
+            if count == 0 {
+                return Err(ProtocolError::EmptyBatch);
+            }
             let operations = (0..count).map(|_| BatchOperation::read(fields));
             return Ok(Request::Batch {
                 operations: operations.collect::<Result<_, _>>()?,
