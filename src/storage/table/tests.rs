@@ -541,6 +541,35 @@ fn a_large_value_is_admitted_before_it_is_read() {
     }
 }
 
+#[test]
+fn a_parked_cursor_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rng = Rng::with_seed(seed());
+    let model = random_model(&mut rng, 2000);
+    let (info, _) = build(dir.path(), 1, 1, &model);
+    let table = open(dir.path(), &info);
+    for reverse in [false, true] {
+        let mut cursor = table
+            .cursor(Bound::Unbounded, Bound::Unbounded, reverse)
+            .unwrap();
+        let mut shown = 0;
+        while let Some(key) = cursor.key().map(<[u8]>::to_vec) {
+            if rng.u32(0..10) == 0 {
+                cursor.park();
+            }
+            assert_eq!(cursor.key(), Some(key.as_slice()));
+            let value = cursor.value(&mut |_| Ok(())).unwrap();
+            assert_eq!(value, model[&key].1.clone().unwrap_or_default());
+            if rng.u32(0..10) == 0 {
+                cursor.park();
+            }
+            cursor.advance().unwrap();
+            shown += 1;
+        }
+        assert_eq!(shown, model.len());
+    }
+}
+
 /// The real disk, which counts the bytes read and fails reads when told.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Watched(Arc<Counters>);
