@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::Lsn;
 use super::error::{AtlasError, Result};
 
-/// Asked, with a length in bytes, before memory for a large value is taken.
+/// Asked, with a value's length in bytes, before memory for a value of more than 64 KiB is taken.
 pub(crate) type Admit<'a> = &'a mut dyn FnMut(u64) -> Result<()>;
 
 /// Entries in key order, ascending or descending, each key once. A source stands at an entry, or past
@@ -32,12 +32,14 @@ pub(crate) trait Source: Send {
     ///
     /// # Errors
     /// What reading can meet; what `admit` says.
-    fn value(&mut self, admit: &mut dyn FnMut(u64) -> Result<()>) -> Result<Bytes>;
+    fn value(&mut self, admit: Admit<'_>) -> Result<Bytes>;
     /// Goes to the next entry.
     ///
     /// # Errors
     /// What reading can meet.
     fn advance(&mut self) -> Result<()>;
+    /// Gives back memory that is only there to read ahead, until the source is used again.
+    fn park(&mut self) {}
 }
 
 /// A merge of several sources that all go in the same direction. Entries that a newer one shadows are
@@ -119,7 +121,7 @@ impl Merge {
     ///
     /// # Errors
     /// What reading can meet; what `admit` says; the failure that ended the merge.
-    pub(crate) fn value(&mut self, admit: &mut dyn FnMut(u64) -> Result<()>) -> Result<Bytes> {
+    pub(crate) fn value(&mut self, admit: Admit<'_>) -> Result<Bytes> {
         self.check()?;
         match self.sources.last_mut() {
             Some(present) => present.source.value(admit),
@@ -143,6 +145,13 @@ impl Merge {
             self.failure = Some(repeat(failure));
         }
         outcome
+    }
+
+    /// Gives back memory that is only there to read ahead: for a scan that waits for its client.
+    pub(crate) fn park(&mut self) {
+        for ranked in &mut self.sources {
+            ranked.source.park();
+        }
     }
 
     /// Advances every source that stands at the key `left`.
@@ -246,7 +255,7 @@ mod tests {
                 .as_ref()
                 .map_or(0, |value| value.len() as u64)
         }
-        fn value(&mut self, _: &mut dyn FnMut(u64) -> Result<()>) -> Result<Bytes> {
+        fn value(&mut self, _: Admit<'_>) -> Result<Bytes> {
             Ok(self.entries[self.place]
                 .2
                 .clone()

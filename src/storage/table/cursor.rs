@@ -9,10 +9,10 @@ use bytes::Bytes;
 
 use super::check::PASS_CHUNK;
 use super::reader::Table;
-use super::walk::{Admit, Entry, Walk, read_value};
+use super::walk::{Entry, Walk, read_value};
 use crate::storage::Lsn;
 use crate::storage::error::{AtlasError, Result};
-use crate::storage::merge::{Source, repeat};
+use crate::storage::merge::{Admit, Source, repeat};
 
 /// A cursor over the entries of one table between two bounds.
 pub(crate) struct TableCursor {
@@ -206,6 +206,12 @@ impl Source for TableCursor {
         }
         self.done = outcome.is_err() || self.is_past_the_end();
         outcome
+    }
+
+    fn park(&mut self) {
+        if let Way::Forward(walk) = &mut self.way {
+            walk.park();
+        }
     }
 }
 

@@ -74,10 +74,7 @@ impl TableFile {
     /// `MissingFile` when it is not there or another table, `Corrupt` when header, footer or size are
     /// damaged, `NewerFormat`, `Io`.
     pub(super) fn open(disk: &dyn Disk, path: &Path, info: &TableInfo) -> Result<TableFile> {
-        let file = disk.open(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => missing(path, "it is not there".to_owned()),
-            _ => AtlasError::io("open", path, error),
-        })?;
+        let file = open_file(disk, path)?;
         let file = TableFile::read(file, path, Some(info.size))?;
         if file.file_id != info.file_id {
             let detail = format!(
@@ -94,6 +91,24 @@ impl TableFile {
             return Err(missing(path, detail));
         }
         Ok(file)
+    }
+
+    /// Opens a table file as if its header and footer were what they should be, to inspect damage.
+    pub(super) fn assume(disk: &dyn Disk, path: &Path, info: &TableInfo) -> Result<TableFile> {
+        let file = open_file(disk, path)?;
+        let size = file
+            .length()
+            .map_err(|error| AtlasError::io("read", path, error))?;
+        Ok(TableFile {
+            file,
+            path: path.to_path_buf(),
+            file_id: info.file_id,
+            header: header(info.file_id),
+            // Entries end where the footer was; a file that was cut off has no footer.
+            size: info.size.min(size.saturating_add(count(FOOTER_LENGTH))),
+            entries: info.entries,
+            has_sections: false,
+        })
     }
 
     /// Reads and checks header and footer, whichever table it is.
@@ -140,6 +155,11 @@ impl TableFile {
         })
     }
 
+    /// Where the first entry begins.
+    pub(super) fn entries_at(&self) -> u64 {
+        count(HEADER_LENGTH)
+    }
+
     /// Where the footer begins: beyond all entries.
     pub(super) fn footer_at(&self) -> u64 {
         self.size.saturating_sub(count(FOOTER_LENGTH))
@@ -150,10 +170,15 @@ impl TableFile {
         AtlasError::corrupt(&self.path, offset, detail)
     }
 
+    /// Reads up to a whole `buffer` from `offset`; returns the bytes read, fewer at the file's end.
+    pub(super) fn read_some(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        read_full(&*self.file, buffer, offset)
+            .map_err(|error| AtlasError::io("read", &self.path, error))
+    }
+
     /// Fills `buffer` from `offset`; a file that ends before is damaged.
     pub(super) fn read_exact(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
-        let read = read_full(&*self.file, buffer, offset)
-            .map_err(|error| AtlasError::io("read", &self.path, error))?;
+        let read = self.read_some(buffer, offset)?;
         if read == buffer.len() {
             return Ok(());
         }
@@ -163,6 +188,13 @@ impl TableFile {
             format!("the file ends here, not at {} bytes", self.size),
         ))
     }
+}
+
+fn open_file(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>> {
+    disk.open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => missing(path, "it is not there".to_owned()),
+        _ => AtlasError::io("open", path, error),
+    })
 }
 
 /// What header and footer say.

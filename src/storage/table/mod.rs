@@ -41,6 +41,7 @@ mod check;
 mod cursor;
 mod frame;
 mod index;
+mod inspect;
 mod reader;
 #[cfg(test)]
 pub(super) mod tests;
@@ -56,6 +57,7 @@ pub(crate) use builder::{TableBuilder, remove_temporary};
 pub(crate) use check::read_back;
 pub(crate) use cursor::TableCursor;
 pub(crate) use index::Index;
+pub(crate) use inspect::{DamagedPlace, Inspection, inspect};
 pub(crate) use reader::{Found, Table};
 
 const MAGIC: [u8; 4] = *b"AKVT";

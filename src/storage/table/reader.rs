@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::cursor::TableCursor;
 use super::frame::TableFile;
 use super::index::Index;
-use super::walk::{Admit, Walk};
+use super::walk::Walk;
 use super::{TableInfo, check, path};
 use crate::storage::disk::Disk;
 use crate::storage::error::Result;
+use crate::storage::merge::Admit;
 use crate::storage::{Lsn, Versioned};
 
 /// What a table has for a key.

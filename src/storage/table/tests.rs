@@ -541,6 +541,109 @@ fn a_large_value_is_admitted_before_it_is_read() {
     }
 }
 
+#[test]
+fn inspecting_damage_finds_every_entry_that_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rng = Rng::with_seed(seed());
+    let mut model = random_model(&mut rng, 300);
+    model.insert(b"m".to_vec(), (lsn(4), Some(vec![0; 300_000])));
+    let (info, _) = build(dir.path(), 1, 77, &model);
+    let file = path(dir.path(), 1);
+    let sound = std::fs::read(&file).unwrap();
+    let whole = inspect(&RealDisk, &file, &info).unwrap();
+    assert_eq!(
+        (whole.entries, whole.tombstones),
+        (info.entries, info.tombstones)
+    );
+    assert_eq!(whole.lsns, Some((info.min_lsn, info.max_lsn)));
+    assert_eq!(whole.places, []);
+
+    let table = open(dir.path(), &info);
+    let mut walk = super::walk::Walk::all(Arc::clone(table.file()), 1 << 16);
+    let mut entries = Vec::new();
+    while let Some(entry) = walk.step().unwrap() {
+        entries.push((entry, walk.key().to_vec()));
+    }
+    for _ in 0..runs(40) {
+        // A stretch of bytes becomes zeros or noise: the entries that it touches are lost, no other.
+        let start = rng.usize(HEADER_LENGTH..sound.len() - FOOTER_LENGTH);
+        let end = (start + rng.usize(1..5000)).min(sound.len() - FOOTER_LENGTH);
+        let noise = rng.bool();
+        let mut damaged = sound.clone();
+        for byte in &mut damaged[start..end] {
+            *byte = if noise {
+                byte.wrapping_add(rng.u8(1..))
+            } else {
+                0
+            };
+        }
+        std::fs::write(&file, &damaged).unwrap();
+        let lost: Vec<_> = entries
+            .iter()
+            .filter(|(entry, _)| {
+                let range = entry.offset as usize..entry.end() as usize;
+                damaged[range.clone()] != sound[range]
+            })
+            .collect();
+        let found = inspect(&RealDisk, &file, &info).unwrap();
+        assert_eq!(found.entries, info.entries - lost.len() as u64);
+        let Some((first, key)) = lost.first() else {
+            continue;
+        };
+        assert_eq!(found.places.len(), 1);
+        assert_eq!(found.places[0].offset, first.offset);
+        assert_eq!(found.places[0].end, lost.last().unwrap().0.end());
+        assert!(&found.places[0].after < key);
+    }
+    // Header and footer may be anything, and the file may be cut off.
+    let mut headless = sound.clone();
+    headless[..HEADER_LENGTH].fill(0);
+    std::fs::write(&file, &headless).unwrap();
+    assert_eq!(
+        inspect(&RealDisk, &file, &info).unwrap().entries,
+        info.entries
+    );
+    std::fs::write(&file, &sound[..sound.len() - FOOTER_LENGTH]).unwrap();
+    assert_eq!(
+        inspect(&RealDisk, &file, &info).unwrap().entries,
+        info.entries
+    );
+    std::fs::write(&file, &sound[..sound.len() / 2]).unwrap();
+    let half = inspect(&RealDisk, &file, &info).unwrap();
+    assert!(half.entries > 0 && half.entries < info.entries && half.places.len() == 1);
+    std::fs::write(&file, b"").unwrap();
+    assert_eq!(inspect(&RealDisk, &file, &info).unwrap().entries, 0);
+}
+
+#[test]
+fn a_parked_cursor_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rng = Rng::with_seed(seed());
+    let model = random_model(&mut rng, 2000);
+    let (info, _) = build(dir.path(), 1, 1, &model);
+    let table = open(dir.path(), &info);
+    for reverse in [false, true] {
+        let mut cursor = table
+            .cursor(Bound::Unbounded, Bound::Unbounded, reverse)
+            .unwrap();
+        let mut shown = 0;
+        while let Some(key) = cursor.key().map(<[u8]>::to_vec) {
+            if rng.u32(0..10) == 0 {
+                cursor.park();
+            }
+            assert_eq!(cursor.key(), Some(key.as_slice()));
+            let value = cursor.value(&mut |_| Ok(())).unwrap();
+            assert_eq!(value, model[&key].1.clone().unwrap_or_default());
+            if rng.u32(0..10) == 0 {
+                cursor.park();
+            }
+            cursor.advance().unwrap();
+            shown += 1;
+        }
+        assert_eq!(shown, model.len());
+    }
+}
+
 /// The real disk, which counts the bytes read and fails reads when told.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Watched(Arc<Counters>);

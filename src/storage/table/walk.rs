@@ -13,6 +13,7 @@ use crate::storage::Lsn;
 use crate::storage::codec::{self, Checksum, u32_at};
 use crate::storage::disk::count;
 use crate::storage::error::Result;
+use crate::storage::merge::Admit;
 
 /// Entries up to this size, prefix included, are read whole; larger ones are checked piece by piece
 /// and their value is read when it is wanted.
@@ -44,9 +45,6 @@ impl Entry {
             .saturating_sub(usize::try_from(value).unwrap_or(usize::MAX))
     }
 }
-
-/// Asked, with a value's length, before memory for a large value is taken.
-pub(super) type Admit<'a> = &'a mut dyn FnMut(u64) -> Result<()>;
 
 /// A walk over entries. Each step checks the next entry completely before anything of it is shown.
 /// Its memory is a window of some 64 KiB and two keys.
@@ -182,6 +180,13 @@ impl Walk {
     /// The value of the current entry when the window holds it.
     fn held_value(&self, entry: &Entry) -> Option<&[u8]> {
         self.bytes().get(entry.value_at()..entry.length)
+    }
+
+    /// Gives the window back; what is still wanted of it is read again.
+    pub(super) fn park(&mut self) {
+        self.window = Vec::new();
+        self.passed = 0;
+        self.chunk = FIRST_READ;
     }
 
     /// Leaves the current entry behind.
