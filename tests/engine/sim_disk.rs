@@ -571,14 +571,14 @@ impl DiskFile for SimFile {
         if state.inodes[&self.inode].sync_failed {
             state.violation("synced again", &self.path);
         }
+        // What is written while the sync is under way is not made durable by it.
+        let upto = state.sequence;
+        state = self.disk.wait_at_gate(state, &self.path)?;
         if fault.is_failure() {
             state.sync_failed(&self.path, fault);
             state.inodes.get_mut(&self.inode).unwrap().sync_failed = true;
         }
         fault.refuse()?;
-        // What is written while the sync is under way is not made durable by it.
-        let upto = state.sequence;
-        state = self.disk.wait_at_gate(state, &self.path)?;
         if fault == Fault::SyncDropped {
             let mut random = state.random.fork();
             let inode = state.inodes.get_mut(&self.inode).unwrap();
