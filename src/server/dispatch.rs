@@ -270,7 +270,7 @@ impl<'a> Session<'a> {
             return Ok(Response::error(ErrorCode::Internal, "not a scan"));
         };
         self.scans.check_room()?;
-        let scan = self.engine().scan(ScanRange {
+        let scan = self.engine().scan(&ScanRange {
             from: from.map(<[u8]>::to_vec),
             to: to.map(<[u8]>::to_vec),
             prefix: prefix.to_vec(),
@@ -401,6 +401,7 @@ fn error_code(error: &AtlasError) -> ErrorCode {
         AtlasError::OverBudget { .. } => ErrorCode::Busy,
         AtlasError::NewerFormat { .. }
         | AtlasError::Locked { .. }
+        | AtlasError::NotAStore { .. }
         | AtlasError::InvalidOption { .. } => ErrorCode::Internal,
     }
 }
