@@ -1,32 +1,56 @@
 //! A store in a few lines: what everything else builds on.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
 
 use atlaskv::storage::*;
 
 fn options(sync: WalSyncStrategy, background: bool) -> Options {
-    Options { sync, memtable_size: 16 * KIB, segment_size: 16 * KIB, background, ..Options::default() }
+    Options {
+        sync,
+        memtable_size: 16 * KIB,
+        segment_size: 16 * KIB,
+        background,
+        ..Options::default()
+    }
 }
 
 #[test]
 fn what_was_written_is_read_before_and_after_a_restart() {
     for background in [false, true] {
-        for sync in
-            [WalSyncStrategy::EveryWrite, WalSyncStrategy::Interval { ms: 5 }, WalSyncStrategy::OsDefault]
-        {
+        for sync in [
+            WalSyncStrategy::EveryWrite,
+            WalSyncStrategy::Interval { ms: 5 },
+            WalSyncStrategy::OsDefault,
+        ] {
             let home = tempfile::tempdir().unwrap();
             let dir = home.path().join("data");
             for round in 0..3_u32 {
-                let engine = Engine::open(RealDisk::shared(), &dir, options(sync, background)).unwrap();
+                let engine =
+                    Engine::open(RealDisk::shared(), &dir, options(sync, background)).unwrap();
                 if round > 0 {
-                    assert_eq!(engine.recovery_report().clean_shutdown, round == 2, "{:?}", engine.recovery_report());
+                    assert_eq!(
+                        engine.recovery_report().clean_shutdown,
+                        round == 2,
+                        "{:?}",
+                        engine.recovery_report()
+                    );
                 }
                 for number in 0..2000_u32 {
                     let key = format!("key{number:05}");
                     if round > 0 {
                         let found = engine.get(key.as_bytes()).unwrap();
-                        assert_eq!(found.map(|f| f.value.to_vec()), Some(format!("value{}", round - 1).into_bytes()));
+                        assert_eq!(
+                            found.map(|f| f.value.to_vec()),
+                            Some(format!("value{}", round - 1).into_bytes())
+                        );
                     }
-                    engine.put(key.as_bytes(), format!("value{round}").as_bytes()).unwrap();
+                    engine
+                        .put(key.as_bytes(), format!("value{round}").as_bytes())
+                        .unwrap();
                     assert!(engine.exists(key.as_bytes()).unwrap());
                     if !background && number % 100 == 0 {
                         engine.maintain().unwrap();

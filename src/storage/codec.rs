@@ -60,7 +60,9 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(
 ///
 /// # Errors
 /// When the bytes are not such a value, or some are left over.
-pub(crate) fn decode_all<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> std::result::Result<T, DecodeError> {
+pub(crate) fn decode_all<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+) -> std::result::Result<T, DecodeError> {
     let (value, used) = decode(bytes)?;
     if used == bytes.len() {
         Ok(value)

@@ -6,8 +6,8 @@
 mod background;
 mod bell;
 mod codec;
-mod core;
 mod compaction;
+mod core;
 pub mod disk;
 mod durability;
 mod engine;

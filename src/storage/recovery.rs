@@ -29,9 +29,9 @@ use super::manifest::{Manifest, Move, SegmentInfo};
 use super::memtable::{Memtable, Readers};
 use super::quarantine::{self, Quarantine};
 use super::table::{self, Index, Table, TableInfo};
+use super::wal::SegmentHeader;
 use super::wal::reader::SegmentReader;
 use super::wal::writer::SegmentWriter;
-use super::wal::SegmentHeader;
 use super::{DirEntry, Lsn, Options};
 
 /// What a start found and did: the honest report.
