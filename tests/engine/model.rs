@@ -277,7 +277,7 @@ impl Run {
     }
 
     fn scan(&self, range: &ScanRange, page: usize, bytes: usize) -> Result<()> {
-        let mut scan = self.engine.scan(range.clone())?;
+        let mut scan = self.engine.scan(range)?;
         let mut found = Vec::new();
         loop {
             let next = scan.next_page(page, bytes, &mut |_| Ok(()))?;
@@ -304,7 +304,7 @@ impl Run {
         if self.held.len() >= 4 {
             self.held.remove(0);
         }
-        let scan = self.engine.scan(range.clone())?;
+        let scan = self.engine.scan(range)?;
         self.held.push(Held {
             lsn: scan.lsn(),
             scan,

@@ -410,11 +410,11 @@ impl Disk for SimDisk {
                 Node::File(inode) => state.inodes[&inode].live.len() as u64,
                 Node::Dir => 0,
             };
-            let is_dir = node == Node::Dir;
+            let is_file = node != Node::Dir;
             entries.push(DirEntry {
                 name,
                 length,
-                is_dir,
+                is_file,
             });
         }
         Ok(entries)

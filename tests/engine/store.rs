@@ -111,7 +111,7 @@ pub(crate) fn drain(scan: &mut Scan, page: usize) -> Result<Vec<(Vec<u8>, Vec<u8
 
 /// The whole contents, by one scan.
 pub(crate) fn contents(engine: &Engine) -> Result<Contents> {
-    let mut scan = engine.scan(ScanRange::default())?;
+    let mut scan = engine.scan(&ScanRange::default())?;
     let entries = drain(&mut scan, 7)?;
     let count = entries.len();
     let contents: Contents = entries

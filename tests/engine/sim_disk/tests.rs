@@ -75,9 +75,9 @@ fn names_behave() {
     let listed: Vec<_> = disk.list(Path::new(DIR)).unwrap();
     let listed: Vec<_> = listed
         .iter()
-        .map(|entry| (entry.name.as_str(), entry.length, entry.is_dir))
+        .map(|entry| (entry.name.as_str(), entry.length, entry.is_file))
         .collect();
-    assert_eq!(listed, [("b", 1, false), ("sub", 0, true)]);
+    assert_eq!(listed, [("b", 1, true), ("sub", 0, false)]);
 
     disk.remove(&path("b")).unwrap();
     assert!(disk.remove(&path("b")).is_err());
