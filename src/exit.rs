@@ -87,6 +87,7 @@ impl From<&AtlasError> for Exit {
             AtlasError::NewerFormat { .. } => Exit::NewerFormat,
             AtlasError::Locked { .. } => Exit::Locked,
             AtlasError::InvalidOption { .. }
+            | AtlasError::NotAStore { .. }
             | AtlasError::EmptyKey
             | AtlasError::LsnNotAssigned { .. } => Exit::Usage,
             _ => Exit::Refused,

@@ -1,3 +1,7 @@
 //! `atlaskvd`, the daemon.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    atlaskv::daemon::main()
+}

@@ -1,1 +1,137 @@
-//! placeholder
+//! The server: sockets and threads between the protocol and the engine.
+//!
+//! - `listener` makes the two sockets, `accept` takes connections from them and gives each a thread of a
+//!   bounded pool, or a refusal.
+//! - `connection` is one connection's story; `inbox`, `outbox` and `stream` are its parts.
+//! - `dispatch` alone knows requests and the engine; `admission` and `scans` help it.
+//! - `budget` bounds the memory that large requests and answers take, all together.
+//! - `registry` knows the live connections, for `status` and for the stop.
+//!
+//! The stop is graceful: nothing new is accepted, what was received is answered, then connections end.
+//! Whoever runs the server decides how long that may take, and then cuts.
+
+mod accept;
+mod admission;
+mod budget;
+mod connection;
+mod dispatch;
+mod inbox;
+mod listener;
+mod outbox;
+mod registry;
+mod scans;
+mod status;
+mod stream;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::logging::Throttle;
+use crate::protocol::Limits;
+use crate::storage::Engine;
+use budget::Budget;
+use registry::Registry;
+
+pub use listener::{BindError, Listeners};
+
+/// Name and version, as hello answers them.
+pub(crate) const SERVER_NAME: &str = concat!("atlaskvd ", env!("CARGO_PKG_VERSION"));
+
+/// What a server is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The most TCP connections at a time.
+    pub max_connections: usize,
+    /// How long a connection may be silent between requests; `None`: for ever.
+    pub idle_timeout: Option<Duration>,
+    /// From the first byte of a request to its last.
+    pub read_timeout: Duration,
+    /// How long a peer may take to receive answers.
+    pub write_timeout: Duration,
+    /// Bytes of large requests and answers, all connections together.
+    pub max_inflight_bytes: u64,
+    /// What requests may have, as hello answers it.
+    pub limits: Limits,
+    /// The sync policy, as hello answers it.
+    pub sync: String,
+}
+
+/// What all connections share.
+struct Shared {
+    engine: Arc<Engine>,
+    settings: Settings,
+    database_id: String,
+    budget: Arc<Budget>,
+    registry: Arc<Registry>,
+    failures: Throttle,
+    started: Instant,
+}
+
+/// A server that runs.
+pub struct Server {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    wake: UnixStream,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves `engine` on `listeners`, in threads of its own.
+    ///
+    /// # Errors
+    /// What the operating system says when the first thread cannot be made.
+    pub fn start(
+        engine: Arc<Engine>,
+        listeners: Listeners,
+        settings: Settings,
+    ) -> io::Result<Server> {
+        let (wake, woken) = UnixStream::pair()?;
+        let shared = Arc::new(Shared {
+            database_id: engine.stats().database_id,
+            engine,
+            budget: Budget::new(settings.max_inflight_bytes),
+            settings,
+            registry: Arc::default(),
+            failures: Throttle::default(),
+            started: Instant::now(),
+        });
+        let address = listeners.address();
+        let acceptor = thread::Builder::new().name("accept".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || accept::run(&shared, &listeners, &woken)
+        })?;
+        Ok(Server {
+            shared,
+            address,
+            wake,
+            acceptor: Some(acceptor),
+        })
+    }
+
+    /// The TCP address, with the port that was taken.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts nothing any more, and lets connections end after what they have received. `on_drained` is
+    /// called, from any thread, when none is left.
+    pub fn stop(&mut self, on_drained: impl FnOnce() + Send + 'static) {
+        // The loop ends on a byte as on a failed write, which means that it has ended.
+        let _ = self.wake.write_all(&[0]);
+        if let Some(acceptor) = self.acceptor.take() {
+            // A panic of the loop was reported by its own thread.
+            let _ = acceptor.join();
+        }
+        self.shared.registry.stop(Box::new(on_drained));
+    }
+
+    /// Ends every connection now.
+    pub fn cut(&self) {
+        self.shared.registry.cut();
+    }
+}

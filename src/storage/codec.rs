@@ -25,7 +25,7 @@ const CONFIG: Configuration<LittleEndian, Varint, Limit<MAX_ENCODED>> =
 
 /// Why bytes could not be read back, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecodeError(pub String);
+pub(crate) struct DecodeError(pub(crate) String);
 
 /// Appends `value` to `bytes`.
 ///
@@ -37,7 +37,7 @@ pub struct DecodeError(pub String);
     reason = "this is the room that knows bincode"
 )]
 #[expect(clippy::expect_used, reason = "documented: cannot fail for our types")]
-pub fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
+pub(crate) fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
     bincode::serde::encode_into_std_write(value, bytes, CONFIG).expect("our types always encode");
 }
 
@@ -49,7 +49,7 @@ pub fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
     clippy::disallowed_methods,
     reason = "this is the room that knows bincode"
 )]
-pub fn decode<'a, T: Deserialize<'a>>(
+pub(crate) fn decode<'a, T: Deserialize<'a>>(
     bytes: &'a [u8],
 ) -> std::result::Result<(T, usize), DecodeError> {
     bincode::serde::borrow_decode_from_slice(bytes, CONFIG)
@@ -60,7 +60,7 @@ pub fn decode<'a, T: Deserialize<'a>>(
 ///
 /// # Errors
 /// When the bytes are not such a value, or some are left over.
-pub fn decode_all<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> std::result::Result<T, DecodeError> {
+pub(crate) fn decode_all<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> std::result::Result<T, DecodeError> {
     let (value, used) = decode(bytes)?;
     if used == bytes.len() {
         Ok(value)
@@ -74,7 +74,7 @@ pub fn decode_all<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> std::result::Resul
 
 /// A running CRC-32.
 #[derive(Debug, Clone)]
-pub struct Checksum(crc32fast::Hasher);
+pub(crate) struct Checksum(crc32fast::Hasher);
 
 impl Checksum {
     /// A checksum of no bytes yet.
@@ -83,39 +83,39 @@ impl Checksum {
         clippy::disallowed_methods,
         reason = "this is the room that knows crc32fast"
     )]
-    pub fn new() -> Checksum {
+    pub(crate) fn new() -> Checksum {
         Checksum(crc32fast::Hasher::new())
     }
 
     /// A checksum that begins with the identity of a file and a place in it, so that a swapped file
     /// or a misplaced block does not check.
     #[must_use]
-    pub fn seeded(identity: u64, offset: u64) -> Checksum {
+    pub(crate) fn seeded(identity: u64, offset: u64) -> Checksum {
         Checksum::new().add_u64(identity).add_u64(offset)
     }
 
     /// Adds bytes.
     #[must_use]
-    pub fn add(mut self, bytes: &[u8]) -> Checksum {
+    pub(crate) fn add(mut self, bytes: &[u8]) -> Checksum {
         self.0.update(bytes);
         self
     }
 
     /// Adds a number, as its 8 little-endian bytes.
     #[must_use]
-    pub fn add_u64(self, number: u64) -> Checksum {
+    pub(crate) fn add_u64(self, number: u64) -> Checksum {
         self.add(&number.to_le_bytes())
     }
 
     /// Adds a number, as its 4 little-endian bytes.
     #[must_use]
-    pub fn add_u32(self, number: u32) -> Checksum {
+    pub(crate) fn add_u32(self, number: u32) -> Checksum {
         self.add(&number.to_le_bytes())
     }
 
     /// The checksum of all that was added.
     #[must_use]
-    pub fn finish(self) -> u32 {
+    pub(crate) fn finish(self) -> u32 {
         self.0.finalize()
     }
 }
@@ -128,14 +128,14 @@ impl Default for Checksum {
 
 /// Reads a little-endian `u32` at `offset`, or `None` when the bytes end before.
 #[must_use]
-pub fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     let field = bytes.get(offset..)?.first_chunk::<4>()?;
     Some(u32::from_le_bytes(*field))
 }
 
 /// Reads a little-endian `u64` at `offset`, or `None` when the bytes end before.
 #[must_use]
-pub fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
+pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
     let field = bytes.get(offset..)?.first_chunk::<8>()?;
     Some(u64::from_le_bytes(*field))
 }

@@ -1,127 +1,478 @@
-//! The store (skeleton).
+//! The store: opening it, reading, writing, closing it.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use super::core::{Core, add, lock};
+use super::disk::{DirLock, Disk, count};
 use super::error::{AtlasError, Result};
+use super::view::value_of;
+use super::wal::Kind;
 use super::{
-    CompactionSummary, Conditional, Disk, Expected, Lsn, Operation, Options, QuarantinedFile,
-    RecoveryReport, Scan, ScanRange, Stats, Versioned,
+    CompactionSummary, Conditional, Expected, Lsn, Operation, Options, QuarantinedFile,
+    RecoveryReport, Scan, ScanRange, Stats, Versioned, quarantine, recovery,
 };
 
-/// An open store. Share it by reference or `Arc`; all methods take `&self`.
-#[derive(Debug)]
+/// An open store. Share it by reference or in an `Arc`: every method takes `&self`.
+///
+/// Every write returns its [`Lsn`]; what that means for durability is the policy's,
+/// [`super::WalSyncStrategy`]. Dropping an engine without [`Engine::close`] loses nothing: the next
+/// start replays the log.
 pub struct Engine {
+    core: Arc<Core>,
     report: RecoveryReport,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    directory_lock: Mutex<Option<DirLock>>,
 }
 
-#[allow(unused_variables)]
-impl Engine {
-    /// Opens, or makes, the store in `dir`: locks it, recovers it, starts the threads.
-    pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<Engine> {
-        Err(AtlasError::Closed)
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Engine")
+            .field("core", &self.core)
+            .finish_non_exhaustive()
     }
+}
+
+impl Engine {
+    /// Opens the store in `dir`, or makes one there: locks the directory, recovers what a crash left,
+    /// starts the threads.
+    ///
+    /// # Errors
+    /// `InvalidOption`, `Locked`, `NotAStore`, `NewerFormat`; `SyncedDataDamaged`, `MissingFile`,
+    /// `MissingManifest` and `Corrupt` when starting would lose synced data; `Io`.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<Engine> {
+        options.check()?;
+        make_dir(&*disk, dir)?;
+        let directory_lock = disk.lock(dir)?;
+        let recovered = recovery::recover(&*disk, dir, &options)?;
+        let report = recovered.report.clone();
+        let background = options.background;
+        let core = Arc::new(Core::new(disk, dir.to_path_buf(), options, recovered));
+        let engine = Engine {
+            core,
+            report,
+            threads: Mutex::default(),
+            directory_lock: Mutex::new(Some(directory_lock)),
+        };
+        if background {
+            engine.start("atlaskv-sync", Core::run_syncs)?;
+            engine.start("atlaskv-flush", Core::run_flushes)?;
+            engine.start("atlaskv-compact", Core::run_compactions)?;
+        }
+        Ok(engine)
+    }
+
+    fn start(&self, name: &str, run: fn(&Core)) -> Result<()> {
+        let core = Arc::clone(&self.core);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(&core))
+            .map_err(|error| AtlasError::io("start a thread for", &self.core.dir, error))?;
+        lock(&self.threads).push(thread);
+        Ok(())
+    }
+
     /// What the start found and did.
+    #[must_use]
     pub fn recovery_report(&self) -> &RecoveryReport {
         &self.report
     }
-    /// Sets a key's value. Returns the write's LSN, by the policy durable or not.
+
+    /// Sets a key's value.
+    ///
+    /// # Errors
+    /// As [`Engine::write`].
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<Lsn> {
         self.write(&[Operation::Put { key, value }])
     }
-    /// Removes a key's value.
+
+    /// Removes a key's value; well also when it has none.
+    ///
+    /// # Errors
+    /// As [`Engine::write`].
     pub fn delete(&self, key: &[u8]) -> Result<Lsn> {
         self.write(&[Operation::Delete { key }])
     }
-    /// Does all operations or none, as one write with one LSN.
+
+    /// Does all operations or none, as one write with one LSN. Of several for one key the last holds.
+    ///
+    /// # Errors
+    /// A limit (`EmptyKey`, `KeyTooLarge`, `ValueTooLarge`, `BatchTooLarge`, `TooManyOperations`):
+    /// not done. `DiskFull`, `ReadOnly`, `Stalled`, `Closed`: not done. `OutcomeUnknown`: it may or may
+    /// not survive.
     pub fn write(&self, operations: &[Operation<'_>]) -> Result<Lsn> {
         let lsn = self.submit(operations)?;
         self.settle(lsn)?;
         Ok(lsn)
     }
-    /// The first half of `write`: appended and ordered, but only `settle` makes it an answer.
+
+    /// The first half of [`Engine::write`]: the write is ordered and logged, but only
+    /// [`Engine::settle`] makes it an answer. Several writes may share one settling.
+    ///
+    /// # Errors
+    /// As [`Engine::write`].
     pub fn submit(&self, operations: &[Operation<'_>]) -> Result<Lsn> {
-        Err(AtlasError::Closed)
+        self.core.submit(operations)
     }
-    /// The second half of `write`: waits until the policy lets this LSN (and all before) be answered.
+
+    /// The second half of [`Engine::write`]: waits until the policy lets this LSN, and all before, be
+    /// answered.
+    ///
+    /// # Errors
+    /// `OutcomeUnknown` when a sync failed.
     pub fn settle(&self, lsn: Lsn) -> Result<()> {
-        Err(AtlasError::Closed)
+        self.core.settle(lsn)
     }
-    /// Sets the value only if the key has none.
+
+    /// Sets a key's value if it has none.
+    ///
+    /// # Errors
+    /// As [`Engine::write`] and [`Engine::get`].
     pub fn put_if_absent(&self, key: &[u8], value: &[u8]) -> Result<Conditional> {
         self.compare_and_swap(key, Expected::Absent, Some(value))
     }
-    /// Sets (or with `None` deletes) the value only if the key is as expected.
+
+    /// Sets a key's value, or with `None` removes it, if the key is as expected. Judged on the newest
+    /// state; no other write comes between.
+    ///
+    /// # Errors
+    /// As [`Engine::write`] and [`Engine::get`].
     pub fn compare_and_swap(
         &self,
         key: &[u8],
         expected: Expected<'_>,
         new: Option<&[u8]>,
     ) -> Result<Conditional> {
-        Err(AtlasError::Closed)
+        self.core.compare_and_swap(key, expected, new)
     }
+
     /// The key's value.
+    ///
+    /// # Errors
+    /// `EmptyKey`, `KeyTooLarge`, `Closed`; `Io` and `Corrupt` when a table cannot be read: older data
+    /// is never an answer in its place.
     pub fn get(&self, key: &[u8]) -> Result<Option<Versioned>> {
         self.get_admitted(key, &mut |_| Ok(()))
     }
-    /// As `get`; `admit` is asked before memory for a value of more than 64 KiB is taken.
+
+    /// As [`Engine::get`]; `admit` is asked before memory for a value of more than 64 KiB is taken.
+    ///
+    /// # Errors
+    /// As [`Engine::get`], and what `admit` says.
     pub fn get_admitted(
         &self,
         key: &[u8],
         admit: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<Option<Versioned>> {
-        Err(AtlasError::Closed)
+        self.core.check_open()?;
+        self.core.check_key(key)?;
+        add(&self.core.counters.reads, 1);
+        let view = self.core.view();
+        let (found, at) = {
+            let active = view.active.read();
+            let at = self.core.durability.visible();
+            (active.get(key, at), at)
+        };
+        Ok(value_of(match found {
+            Some(found) => Some(found),
+            None => view.get_sealed(key, at, admit)?,
+        }))
     }
+
     /// Whether the key has a value.
+    ///
+    /// # Errors
+    /// As [`Engine::get`].
     pub fn exists(&self, key: &[u8]) -> Result<bool> {
         Ok(self.get(key)?.is_some())
     }
-    /// The values of several keys, all of one state. `admit` as in `get_admitted`.
+
+    /// The values of several keys, all of one state. `admit` as in [`Engine::get_admitted`].
+    ///
+    /// # Errors
+    /// As [`Engine::get_admitted`], and `TooManyOperations`.
     pub fn multi_get(
         &self,
         keys: &[&[u8]],
         admit: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<Vec<Option<Versioned>>> {
-        Err(AtlasError::Closed)
+        self.core.check_open()?;
+        self.core.check_count(keys.len())?;
+        keys.iter().try_for_each(|key| self.core.check_key(key))?;
+        add(&self.core.counters.reads, count(keys.len()));
+        let view = self.core.view();
+        let (found, at) = {
+            let active = view.active.read();
+            let at = self.core.durability.visible();
+            (
+                keys.iter()
+                    .map(|key| active.get(key, at))
+                    .collect::<Vec<_>>(),
+                at,
+            )
+        };
+        let answers = keys.iter().zip(found).map(|(key, found)| match found {
+            Some(found) => Ok(value_of(Some(found))),
+            None => Ok(value_of(view.get_sealed(key, at, admit)?)),
+        });
+        answers.collect()
     }
+
     /// Opens a scan of the present state.
-    pub fn scan(&self, range: ScanRange) -> Result<Scan> {
-        Err(AtlasError::Closed)
+    ///
+    /// # Errors
+    /// `TooManyScans`, `Closed`, and as [`Engine::get`].
+    pub fn scan(&self, range: &ScanRange) -> Result<Scan> {
+        self.core.check_open()?;
+        let view = self.core.view();
+        let snapshot = {
+            let _active = view.active.read();
+            self.core.snapshots.take(self.core.durability.visible())
+        };
+        let merge = view.merge(range, snapshot.lsn())?;
+        let scan = self
+            .core
+            .scans
+            .open(merge, view.memtables(), range.limit, snapshot)?;
+        self.core.flush_bell.ring();
+        Ok(scan)
     }
-    /// Makes every write so far durable; returns the LSN up to which everything is.
+
+    /// Makes every write so far durable; the LSN up to which everything is.
+    ///
+    /// # Errors
+    /// `ReadOnly` when a sync failed, now or before.
     pub fn sync(&self) -> Result<Lsn> {
-        Err(AtlasError::Closed)
+        self.core.check_open()?;
+        self.core.durability.sync()
     }
+
     /// Waits until this LSN and all before are durable, syncing if need be.
+    ///
+    /// # Errors
+    /// `LsnLost` for a write of an earlier run that recovery did not find (or that is older than the
+    /// 4096 past runs that are remembered), `LsnNotAssigned`, `OutcomeUnknown`.
     pub fn sync_to(&self, lsn: Lsn) -> Result<Lsn> {
-        Err(AtlasError::Closed)
+        self.core.check_open()?;
+        let last = self.core.last_lsn();
+        if lsn.epoch() < last.epoch() {
+            let end = self.core.manifest().manifest.end_of_epoch(lsn.epoch());
+            let lost = AtlasError::LsnLost { lsn, last: end };
+            return if lsn <= end {
+                Ok(self.core.durability.durable())
+            } else {
+                Err(lost)
+            };
+        }
+        if lsn > last {
+            return Err(AtlasError::LsnNotAssigned { lsn, last });
+        }
+        self.core.durability.wait(lsn)?;
+        Ok(self.core.durability.durable())
     }
+
     /// Writes what is in memory to tables, and waits for it.
+    ///
+    /// # Errors
+    /// `DiskFull`, `ReadOnly`, `Closed`, `Io`.
     pub fn flush(&self) -> Result<()> {
-        Err(AtlasError::Closed)
+        self.core.check_open()?;
+        self.core
+            .flush_all()
+            .map_err(|error| self.core.told_as_full(error))
     }
-    /// Merges all tables into one, and waits for it.
+
+    /// Flushes, merges all tables into one, and waits for it.
+    ///
+    /// # Errors
+    /// As [`Engine::flush`], and `Corrupt` when a table is damaged.
     pub fn compact(&self) -> Result<CompactionSummary> {
-        Err(AtlasError::Closed)
+        self.flush()?;
+        self.core
+            .compact_all()
+            .map_err(|error| self.core.told_as_full(error))
     }
+
     /// A moment's figures.
+    #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        self.core.stats()
     }
+
     /// The files in quarantine.
+    ///
+    /// # Errors
+    /// `Io`.
     pub fn quarantine_list(&self) -> Result<Vec<QuarantinedFile>> {
-        Err(AtlasError::Closed)
+        quarantine::list(&*self.core.disk, &self.core.dir)
     }
-    /// Removes all files in quarantine; returns what was removed.
+
+    /// Removes all files in quarantine; what was removed.
+    ///
+    /// # Errors
+    /// `Io`.
     pub fn quarantine_purge(&self) -> Result<Vec<QuarantinedFile>> {
-        Err(AtlasError::Closed)
+        self.core.check_open()?;
+        quarantine::purge(&*self.core.disk, &self.core.dir)
     }
-    /// What the threads would do, once, for an engine without them.
+
+    /// What the threads would do, once, for an engine without them: sync and mark, flush, compact, close
+    /// idle scans, write again after a full disk.
+    ///
+    /// # Errors
+    /// The first failure of any of these.
     pub fn maintain(&self) -> Result<()> {
-        Err(AtlasError::Closed)
+        self.core.check_open()?;
+        self.core.housekeeping()?;
+        self.core.sync_tick(Duration::ZERO)?;
+        while self.core.flush_oldest()? {}
+        while self.core.compact_once()? {}
+        Ok(())
     }
-    /// Stops writing, flushes, syncs, writes the clean-shutdown mark. Later calls get `Closed`.
+
+    /// Stops writing, flushes, syncs, appends the clean-shutdown mark. Later calls get `Closed`.
+    ///
+    /// # Errors
+    /// What keeps it from ending cleanly. Nothing that was durable is lost by that.
     pub fn close(&self) -> Result<()> {
-        Err(AtlasError::Closed)
+        if self.core.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.stop_threads();
+        let outcome = self.core.shut_down();
+        lock(&self.directory_lock).take();
+        outcome
+    }
+
+    fn stop_threads(&self) {
+        self.core.durability.stop();
+        self.core.flush_bell.stop();
+        self.core.compact_bell.stop();
+        for thread in lock(&self.threads).drain(..) {
+            // A thread that panicked has aborted the daemon; in tests its panic is the failure.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Engine {
+    /// The safety net of `close`: what was written so far reaches the disk if it still can.
+    fn drop(&mut self) {
+        if self.core.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.stop_threads();
+        // There is nobody to tell of a failure, and the log is as good as after a crash.
+        let _ = self.core.durability.sync();
+    }
+}
+
+/// Makes the data directory, its name durable.
+fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    match disk.list(dir) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(AtlasError::io("list", dir, error)),
+    }
+    disk.create_dir(dir)
+        .map_err(|error| AtlasError::io("create", dir, error))?;
+    match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => disk
+            .sync_dir(parent)
+            .map_err(|error| AtlasError::io("sync", parent, error)),
+        None => disk
+            .sync_dir(Path::new("."))
+            .map_err(|error| AtlasError::io("sync", dir, error)),
+    }
+}
+
+impl Core {
+    fn last_lsn(&self) -> Lsn {
+        lock(&self.writer).last_lsn()
+    }
+
+    fn told_as_full(&self, error: AtlasError) -> AtlasError {
+        if error.is_out_of_space() {
+            self.refuse_full(&error)
+        } else {
+            error
+        }
+    }
+
+    /// The end of a run: everything in tables, and a synced mark that says so.
+    fn shut_down(&self) -> Result<()> {
+        self.flush_all()?;
+        let mut writer = lock(&self.writer);
+        let lsn = self.append(&mut writer, Kind::CleanMark, &[])?;
+        drop(writer);
+        self.durability.wait(lsn)
+    }
+
+    fn stats(&self) -> Stats {
+        let view = self.view();
+        let manifest = self.manifest().manifest.clone();
+        let last_lsn = self.last_lsn();
+        let (state, state_reason) = self.state();
+        let counted = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.counters;
+        let in_tables = |figure: fn(&super::table::TableInfo) -> u64| {
+            manifest.tables.iter().map(figure).sum::<u64>()
+        };
+        let quarantined = quarantine::list(&*self.disk, &self.dir).unwrap_or_default();
+        let id = manifest
+            .database_id
+            .iter()
+            .map(|byte| format!("{byte:02x}"));
+        Stats {
+            state: state.to_owned(),
+            state_reason,
+            database_id: id.collect(),
+            epoch: u64::from(manifest.epoch),
+            last_lsn: last_lsn.as_u64(),
+            durable_lsn: self.durability.durable().as_u64(),
+            flushed_lsn: manifest.flushed_lsn.as_u64(),
+            reads: counted(&counters.reads),
+            writes: counted(&counters.writes),
+            written_bytes: counted(&counters.written_bytes),
+            log_syncs: self.durability.syncs(),
+            log_bytes: counted(&counters.log_bytes),
+            log_segments: count(manifest.segments.len()),
+            memtable_bytes: count(view.active.bytes()),
+            memtable_entries: count(view.active.entries()),
+            sealed_memtables: count(view.sealed.len()),
+            sealed_bytes: count(view.sealed_bytes()),
+            tables: count(manifest.tables.len()),
+            table_bytes: in_tables(|info| info.size),
+            table_entries: in_tables(|info| info.entries),
+            table_tombstones: in_tables(|info| info.tombstones),
+            flushes: counted(&counters.flushes),
+            flushed_bytes: counted(&counters.flushed_bytes),
+            compactions: counted(&counters.compactions),
+            compacted_bytes: counted(&counters.compacted_bytes),
+            background_failures: counted(&counters.background_failures),
+            slowed_writes: counted(&counters.slowed_writes),
+            stalled_writes: counted(&counters.stalled_writes),
+            stall_us: counted(&counters.stall_us),
+            open_scans: count(self.scans.len()),
+            pinned_bytes: count(self.scans.pinned_bytes(&self.is_live())),
+            quarantine_files: count(quarantined.len()),
+            quarantine_bytes: quarantined.iter().map(|file| file.bytes).sum(),
+        }
+    }
+
+    fn state(&self) -> (&'static str, String) {
+        if self.closed.load(Ordering::Acquire) {
+            return ("closed", String::new());
+        }
+        if let Some(reason) = self.durability.poison() {
+            return ("read-only", reason);
+        }
+        match self.disk_full() {
+            Some(reason) => ("disk-full", reason),
+            None => ("running", String::new()),
+        }
     }
 }

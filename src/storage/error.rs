@@ -113,6 +113,18 @@ pub enum AtlasError {
         /// The data directory.
         path: PathBuf,
     },
+    /// A directory that holds something, but no store.
+    #[error(
+        "{} is not empty ({name}) and holds no AtlasKV store: give an empty directory, or one that \
+         does not exist yet",
+        path.display()
+    )]
+    NotAStore {
+        /// The directory.
+        path: PathBuf,
+        /// A file in it.
+        name: String,
+    },
     /// The data was written by a newer program.
     #[error(
         "{} has format version {found}; this program reads versions up to {supported}: install \
@@ -240,6 +252,23 @@ impl AtlasError {
             path: path.to_path_buf(),
             offset,
             detail: detail.into(),
+        }
+    }
+
+    /// Whether this failure leaves open what the next start will find: a sync of something in use, or a
+    /// rename. A full disk while a new file is made does not.
+    pub(crate) fn leaves_outcome_open(&self) -> bool {
+        let AtlasError::Io {
+            operation, path, ..
+        } = self
+        else {
+            return false;
+        };
+        let unused = path.extension().is_some_and(|ending| ending == "tmp");
+        match *operation {
+            "rename" => true,
+            "sync" => !(unused && self.is_out_of_space()),
+            _ => false,
         }
     }
 

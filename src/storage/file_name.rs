@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 
 /// The snapshot of what is live.
-pub const MANIFEST: &str = "MANIFEST";
+pub(crate) const MANIFEST: &str = "MANIFEST";
 /// Locked by whoever may write to the directory; holds its process number and program name.
-pub const LOCK: &str = "LOCK";
+pub(crate) const LOCK: &str = "LOCK";
 /// Where recovery puts what it does not know or had to cut.
-pub const QUARANTINE: &str = "quarantine";
+pub(crate) const QUARANTINE: &str = "quarantine";
 /// The ending of a file that is not yet finished; recovery removes these.
 const TEMPORARY: &str = ".tmp";
 
 /// A name in a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FileName {
+pub(crate) enum FileName {
     /// `MANIFEST`
     Manifest,
     /// `LOCK`
@@ -32,31 +32,31 @@ pub enum FileName {
 
 /// The name of the segment with this file number.
 #[must_use]
-pub fn segment(number: u64) -> String {
+pub(crate) fn segment(number: u64) -> String {
     format!("wal-{number:012}.log")
 }
 
 /// The name of the table with this file number.
 #[must_use]
-pub fn table(number: u64) -> String {
+pub(crate) fn table(number: u64) -> String {
     format!("{number:012}.sst")
 }
 
 /// The name under which `name` is written until it is finished.
 #[must_use]
-pub fn temporary(name: &str) -> String {
+pub(crate) fn temporary(name: &str) -> String {
     format!("{name}{TEMPORARY}")
 }
 
 /// The quarantine of a data directory.
 #[must_use]
-pub fn quarantine(dir: &Path) -> PathBuf {
+pub(crate) fn quarantine(dir: &Path) -> PathBuf {
     dir.join(QUARANTINE)
 }
 
 /// What a name in a data directory is. Only names exactly as we write them are ours.
 #[must_use]
-pub fn parse(name: &str) -> FileName {
+pub(crate) fn parse(name: &str) -> FileName {
     if name.ends_with(TEMPORARY) {
         return FileName::Temporary;
     }

@@ -14,7 +14,7 @@ const COUNTER_BITS: u32 = 44;
 /// The largest counter of an epoch: 1.7e13 writes, half a year at a million a second.
 const MAX_COUNTER: u64 = (1 << COUNTER_BITS) - 1;
 /// The largest epoch: a million starts.
-pub const MAX_EPOCH: u32 = (1 << (64 - COUNTER_BITS)) - 1;
+pub(crate) const MAX_EPOCH: u32 = (1 << (64 - COUNTER_BITS)) - 1;
 
 /// A log sequence number: the place of a write in the one order of all writes.
 #[derive(

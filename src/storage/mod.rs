@@ -3,19 +3,34 @@
 //! It knows no network, no configuration file and no log daemon. [`Engine`] is the store;
 //! [`verify`] reads a directory without changing it. Everything goes to the disk through [`Disk`].
 
+mod background;
+mod bell;
 mod codec;
+mod core;
+mod compaction;
 pub mod disk;
+mod durability;
 mod engine;
 mod error;
 mod event;
+mod examine;
 mod file_name;
+mod flush;
 mod lsn;
+mod manifest;
+mod memtable;
+mod merge;
 mod operation;
 mod options;
+mod quarantine;
 mod recovery;
 mod scan;
 mod stats;
+mod table;
 pub mod verify;
+mod view;
+mod wal;
+mod write;
 
 pub use disk::{DirEntry, DirLock, Disk, DiskFile, RealDisk};
 pub use engine::Engine;

@@ -1,22 +1,26 @@
 //! What a write does and what a read finds.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::Lsn;
 
-/// One change to one key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One change to one key. Encoded in the log: variants in this order, fields in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation<'a> {
     /// The key has this value from now on.
     Put {
         /// The key.
+        #[serde(borrow, with = "serde_bytes")]
         key: &'a [u8],
         /// Its value.
+        #[serde(borrow, with = "serde_bytes")]
         value: &'a [u8],
     },
     /// The key has no value from now on; well also when it had none.
     Delete {
         /// The key.
+        #[serde(borrow, with = "serde_bytes")]
         key: &'a [u8],
     },
 }

@@ -1,8 +1,38 @@
-//! Recovery.
+//! Recovery: from what a crash left to a store that can serve.
+//!
+//! 1. The manifest is read, and synced with its directory: reading it back proves nothing about the
+//!    disk. Every table and segment that it names must be there.
+//! 2. The log is examined ([`examine`]). Until here nothing was changed, and a refusal leaves the
+//!    directory as it was.
+//! 3. What the log holds is written to new, synced tables; a new segment is made. Memory may show
+//!    bytes of the old segments that never reached the disk, so nothing depends on those any more.
+//! 4. A new manifest opens the next epoch: it names the new tables and the new segment, lists the old
+//!    segments as obsolete, and lists the moves to quarantine. It is the one point of no return.
+//! 5. Moves and deletions follow; they can be repeated.
+//!
+//! A crash at any step leaves either the old manifest or the new one, so recovery can be interrupted
+//! again and again with the same result.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::Lsn;
+use super::disk::{Disk, count};
+use super::error::{AtlasError, Result};
+use super::event::Event;
+use super::examine::{self, Cut, Extent, Log};
+use super::file_name::{self, FileName};
+use super::flush;
+use super::manifest::{Manifest, Move, SegmentInfo};
+use super::memtable::{Memtable, Readers};
+use super::quarantine::{self, Quarantine};
+use super::table::{self, Index, Table, TableInfo};
+use super::wal::reader::SegmentReader;
+use super::wal::writer::SegmentWriter;
+use super::wal::SegmentHeader;
+use super::{DirEntry, Lsn, Options};
 
 /// What a start found and did: the honest report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -27,4 +57,393 @@ pub struct RecoveryReport {
     pub quarantined: Vec<String>,
     /// What an operator should know besides, a sentence each.
     pub notes: Vec<String>,
+}
+
+/// A recovered store, ready to serve.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) manifest: Manifest,
+    /// Live tables, newest first.
+    pub(crate) tables: Vec<Arc<Table>>,
+    /// The segment that takes writes.
+    pub(crate) segment: SegmentWriter,
+    pub(crate) report: RecoveryReport,
+}
+
+/// Recovers the store in `dir`, whose lock the caller holds.
+pub(crate) fn recover(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<Recovered> {
+    let files = list(disk, dir)?;
+    let (manifest, created) = load_or_create(disk, dir, &files)?;
+    Manifest::sync_loaded(disk, dir)?;
+    let mut tables = Vec::with_capacity(manifest.tables.len());
+    for info in &manifest.tables {
+        tables.push(Table::open(disk, dir, info)?);
+    }
+    let log = examine::examine(disk, dir, &manifest, &files)?;
+
+    remove_temporaries(disk, dir, &files)?;
+    let mut recovery = Recovery::new(disk, dir, options, manifest, &files);
+    recovery.report.created = created;
+    recovery.replay(&log)?;
+    recovery.set_aside(&log, &files)?;
+    let (segment, new_tables) = recovery.commit(&log)?;
+    recovery.clean_up()?;
+    tables.splice(0..0, new_tables);
+    Ok(Recovered {
+        manifest: recovery.manifest,
+        tables,
+        segment,
+        report: recovery.report,
+    })
+}
+
+/// The regular files of a data directory.
+pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<DirEntry>> {
+    let mut files = disk
+        .list(dir)
+        .map_err(|error| AtlasError::io("list", dir, error))?;
+    files.retain(|file| file.is_file);
+    Ok(files)
+}
+
+/// Reads the manifest, or makes the first one of a directory that holds nothing.
+fn load_or_create(disk: &dyn Disk, dir: &Path, files: &[DirEntry]) -> Result<(Manifest, bool)> {
+    if let Some(manifest) = Manifest::load(disk, dir)? {
+        return Ok((manifest, false));
+    }
+    for file in files {
+        match file_name::parse(&file.name) {
+            FileName::Table(_) | FileName::Segment(_) => {
+                return Err(AtlasError::MissingManifest {
+                    path: dir.to_path_buf(),
+                });
+            }
+            FileName::Unknown => {
+                let name = file.name.clone();
+                return Err(AtlasError::NotAStore {
+                    path: dir.to_path_buf(),
+                    name,
+                });
+            }
+            _ => {}
+        }
+    }
+    let random = || {
+        disk.random()
+            .map_err(|error| AtlasError::io("make an identity for", dir, error))
+    };
+    let mut database_id = [0; 16];
+    let halves = random()?
+        .to_le_bytes()
+        .into_iter()
+        .chain(random()?.to_le_bytes());
+    database_id
+        .iter_mut()
+        .zip(halves)
+        .for_each(|(byte, random)| *byte = random);
+    let manifest = Manifest::new(database_id);
+    manifest.store(disk, dir)?;
+    Ok((manifest, true))
+}
+
+/// Removes what was never finished. It holds nothing that anything depends on.
+fn remove_temporaries(disk: &dyn Disk, dir: &Path, files: &[DirEntry]) -> Result<()> {
+    for file in files {
+        if file_name::parse(&file.name) == FileName::Temporary {
+            let path = dir.join(&file.name);
+            disk.remove(&path)
+                .map_err(|error| AtlasError::io("remove", &path, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Nobody reads while recovery replays.
+struct NoReaders;
+
+impl Readers for NoReaders {
+    fn may_read(&self, _from: Lsn, _to: Lsn) -> bool {
+        false
+    }
+}
+
+struct Recovery<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    options: &'a Options,
+    /// The manifest that is being made.
+    manifest: Manifest,
+    /// Tables made of the log, oldest first, still under their temporary names.
+    new_tables: Vec<(TableInfo, Index)>,
+    report: RecoveryReport,
+}
+
+impl<'a> Recovery<'a> {
+    fn new(
+        disk: &'a dyn Disk,
+        dir: &'a Path,
+        options: &'a Options,
+        mut manifest: Manifest,
+        files: &[DirEntry],
+    ) -> Recovery<'a> {
+        // A number that an interrupted run took but never made durable may still stand on a file.
+        for file in files {
+            let (FileName::Table(number) | FileName::Segment(number)) =
+                file_name::parse(&file.name)
+            else {
+                continue;
+            };
+            manifest.next_file_number = manifest.next_file_number.max(number.saturating_add(1));
+        }
+        let report = RecoveryReport::default();
+        Recovery {
+            disk,
+            dir,
+            options,
+            manifest,
+            new_tables: Vec::new(),
+            report,
+        }
+    }
+
+    /// Writes what the log holds to new tables.
+    fn replay(&mut self, log: &Log) -> Result<()> {
+        self.report.segments = count(log.segments.len() + log.unused.len());
+        self.report.last_lsn = log.last_lsn;
+        self.report.clean_shutdown = log.clean_shutdown;
+        self.report.notes.clone_from(&log.notes);
+        let total_bytes = log
+            .segments
+            .iter()
+            .map(|extent| extent.end - extent.start)
+            .sum();
+        let mut bytes = 0;
+        let mut memtable = Arc::new(Memtable::default());
+        for (place, extent) in log.segments.iter().enumerate() {
+            if let Some(events) = &self.options.events {
+                let (segment, segments) = (count(place + 1), count(log.segments.len()));
+                events(&Event::Replaying {
+                    segment,
+                    segments,
+                    bytes,
+                    total_bytes,
+                });
+            }
+            self.replay_segment(extent, &mut memtable)?;
+            bytes += extent.end - extent.start;
+        }
+        self.write_table(&memtable)
+    }
+
+    fn replay_segment(&mut self, extent: &Extent, memtable: &mut Arc<Memtable>) -> Result<()> {
+        let mut reader = SegmentReader::open(self.disk, self.dir, extent.number)?;
+        reader.limit(extent.end);
+        reader.seek(extent.start);
+        let mut expected = extent.first_lsn;
+        for _ in 0..extent.entries {
+            let offset = reader.offset();
+            let path = reader.path().to_path_buf();
+            let Some(entry) = reader.next_if(expected)? else {
+                let detail = "an entry that was valid a moment ago is not any more";
+                return Err(AtlasError::corrupt(&path, offset, detail));
+            };
+            self.report.replayed_operations += count(entry.operations.len());
+            memtable.apply(&entry.operations, entry.lsn, &NoReaders, || {});
+            expected = Lsn::from_u64(expected.as_u64().saturating_add(1));
+            if memtable.bytes() >= self.options.memtable_size {
+                self.write_table(memtable)?;
+                *memtable = Arc::new(Memtable::default());
+            }
+        }
+        Ok(())
+    }
+
+    fn write_table(&mut self, memtable: &Arc<Memtable>) -> Result<()> {
+        if memtable.is_empty() {
+            return Ok(());
+        }
+        let number = self.manifest.take_file_number();
+        match flush::write_memtable(self.disk, self.dir, memtable, number) {
+            Ok(table) => {
+                self.new_tables.extend(table);
+                Ok(())
+            }
+            Err(error) => {
+                for (info, _) in &self.new_tables {
+                    // The first failure is the one to tell.
+                    let _ = table::remove_temporary(self.disk, self.dir, info.number);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Decides for each file that is not live whether it is deleted or kept in quarantine.
+    fn set_aside(&mut self, log: &Log, files: &[DirEntry]) -> Result<()> {
+        let mut quarantine = Quarantine::open(self.disk, self.dir, self.options.quarantine_size)?;
+        let replayed = log.segments.iter().map(|extent| extent.number);
+        let done: BTreeSet<u64> = replayed.chain(log.unused.iter().copied()).collect();
+        let mut kept: BTreeSet<u64> = BTreeSet::new();
+        if let Some(cut) = &log.cut {
+            kept.extend(&cut.later);
+            if !self.keep_cut_bytes(cut, &mut quarantine)? {
+                kept.insert(cut.segment);
+            }
+        }
+        let live: BTreeSet<u64> = self
+            .manifest
+            .tables
+            .iter()
+            .map(|info| info.number)
+            .collect();
+        let obsolete = std::mem::take(&mut self.manifest.obsolete);
+        self.manifest.moves.clear();
+        for file in files {
+            let deletable = match file_name::parse(&file.name) {
+                FileName::Manifest
+                | FileName::Lock
+                | FileName::Quarantine
+                | FileName::Temporary => continue,
+                FileName::Table(number) if live.contains(&number) => continue,
+                FileName::Segment(number) => done.contains(&number) && !kept.contains(&number),
+                FileName::Table(_) | FileName::Unknown => false,
+            };
+            if deletable || obsolete.contains(&file.name) {
+                self.manifest.obsolete.insert(file.name.clone());
+            } else {
+                self.move_to(&mut quarantine, file);
+            }
+        }
+        Ok(())
+    }
+
+    fn move_to(&mut self, quarantine: &mut Quarantine<'_>, file: &DirEntry) {
+        let path = self.dir.join(&file.name);
+        match quarantine.reserve(&file.name, file.length) {
+            Some(to) => {
+                self.report.quarantined.push(to.clone());
+                self.manifest.moves.push(Move {
+                    from: file.name.clone(),
+                    to,
+                });
+            }
+            None => self.report.notes.push(format!(
+                "{} ({} bytes) stays where it is: quarantine is full; look at it and purge the \
+                 quarantine",
+                path.display(),
+                file.length
+            )),
+        }
+    }
+
+    /// Copies what a cut takes off to quarantine; `false` when there is no room for it.
+    fn keep_cut_bytes(&mut self, cut: &Cut, quarantine: &mut Quarantine<'_>) -> Result<bool> {
+        self.report.cut_from = Some(cut.first_missing);
+        self.report.cut_bytes = cut.end - cut.offset;
+        if cut.end == cut.offset {
+            return Ok(true);
+        }
+        let source = file_name::segment(cut.segment);
+        let kept = quarantine.keep_bytes(&source, cut.offset, cut.end)?;
+        self.report.quarantined.extend(kept.clone());
+        Ok(kept.is_some())
+    }
+
+    /// Makes the next manifest durable: from here on the new state is the one.
+    fn commit(&mut self, log: &Log) -> Result<(SegmentWriter, Vec<Arc<Table>>)> {
+        for (info, _) in &self.new_tables {
+            let path = table::path(self.dir, info.number);
+            self.disk
+                .rename(&table::temporary_path(self.dir, info.number), &path)
+                .map_err(|error| AtlasError::io("rename", &path, error))?;
+        }
+        self.manifest.segments.clear();
+        self.manifest.open_epoch(log.last_lsn)?;
+        self.report.epoch = self.manifest.epoch;
+        // Syncs the directory, for the tables' names too.
+        let segment = new_segment(self.disk, self.dir, self.options, &mut self.manifest)?;
+        let mut tables = Vec::with_capacity(self.new_tables.len());
+        for (info, index) in self.new_tables.drain(..) {
+            tables.insert(0, Table::open_indexed(self.disk, self.dir, &info, index)?);
+            self.manifest.tables.insert(0, info);
+        }
+        self.manifest.generation += 1;
+        self.manifest.store(self.disk, self.dir)?;
+        Ok((segment, tables))
+    }
+
+    /// Does the moves and deletions that the durable manifest lists.
+    fn clean_up(&mut self) -> Result<()> {
+        let quarantine = file_name::quarantine(self.dir);
+        if !self.manifest.moves.is_empty() {
+            quarantine::make(self.disk, self.dir)?;
+        }
+        for Move { from, to } in &self.manifest.moves {
+            let (from, to) = (self.dir.join(from), quarantine.join(to));
+            self.disk
+                .rename(&from, &to)
+                .map_err(|error| AtlasError::io("move", &from, error))?;
+        }
+        if !self.manifest.moves.is_empty() {
+            self.sync_dir(&quarantine)?;
+        }
+        for name in &self.manifest.obsolete {
+            let path = self.dir.join(name);
+            self.disk
+                .remove(&path)
+                .map_err(|error| AtlasError::io("remove", &path, error))?;
+        }
+        if !self.manifest.moves.is_empty() || !self.manifest.obsolete.is_empty() {
+            self.sync_dir(self.dir)?;
+        }
+        self.manifest.moves.clear();
+        self.manifest.obsolete.clear();
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        self.disk
+            .sync_dir(dir)
+            .map_err(|error| AtlasError::io("sync", dir, error))
+    }
+}
+
+/// Makes a segment whose first entry follows the flushed or last LSN, and names it in the manifest
+/// that is being made; it may take entries once that manifest is durable.
+pub(crate) fn new_segment(
+    disk: &dyn Disk,
+    dir: &Path,
+    options: &Options,
+    manifest: &mut Manifest,
+) -> Result<SegmentWriter> {
+    let first_lsn = manifest.first_needed().unwrap_or(Lsn::MAX);
+    create_segment(disk, dir, options, (manifest, first_lsn))
+}
+
+/// As [`new_segment`], with the LSN of the first entry.
+pub(crate) fn create_segment(
+    disk: &dyn Disk,
+    dir: &Path,
+    options: &Options,
+    (manifest, first_lsn): (&mut Manifest, Lsn),
+) -> Result<SegmentWriter> {
+    let number = manifest.take_file_number();
+    let nonce = disk
+        .random()
+        .map_err(|error| AtlasError::io("make an identity for", dir, error))?;
+    let database_id = manifest.database_id;
+    let header = SegmentHeader {
+        database_id,
+        number,
+        nonce,
+        first_lsn,
+    };
+    let segment = SegmentWriter::create(disk, dir, header, count(options.segment_size))?;
+    manifest.segments.push(SegmentInfo {
+        number,
+        nonce,
+        first_lsn,
+        closed: None,
+    });
+    Ok(segment)
 }

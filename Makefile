@@ -1,0 +1,81 @@
+# AtlasKV. `make help` says what there is; `make run` and `make test` need only Rust and make.
+
+CARGO   ?= cargo
+DESTDIR ?=
+PREFIX  ?= /usr/local
+SYSCONFDIR ?= /etc
+INSTALL ?= install
+
+BINARIES := atlaskvd atlaskv-ctl atlaskv-verify atlaskv-compact-offline
+RELEASE  := target/release
+
+.PHONY: help build run demo test test-system lint audit bench soak install clean
+
+help:
+	@echo 'AtlasKV: a durable, ordered key-value store.'
+	@echo
+	@echo '  make run          build and run the daemon here: 127.0.0.1:7390, data in ./atlaskv-data'
+	@echo '  make demo         a whole story on real data, with a kill -9 in the middle; ends by itself'
+	@echo '  make test         all tests that need no root'
+	@echo '  make lint         formatting, clippy and documentation, warnings are errors'
+	@echo '  make bench        the engine in process: writes, reads, scans, durable writes'
+	@echo '  make soak         the randomized suites with large budgets (hours; SEED=n repeats one)'
+	@echo '  make build        the release binaries, in $(RELEASE)'
+	@echo '  make install      binaries, configuration and documents, under DESTDIR, PREFIX'
+	@echo '  make audit        dependencies against advisories and licences (needs cargo-deny)'
+	@echo '  make test-system  packages in a booted system (arrives with the packages)'
+
+build:
+	$(CARGO) build --release --locked
+
+run: build
+	@echo
+	@echo 'Talk to it from another terminal:'
+	@echo '  $(RELEASE)/atlaskv-ctl put greeting hello'
+	@echo '  $(RELEASE)/atlaskv-ctl get greeting'
+	@echo
+	@exec $(RELEASE)/atlaskvd
+
+demo: build
+	@tests/demo.sh $(RELEASE)
+
+# The binaries are built before the tests that run them.
+test:
+	$(CARGO) test --locked
+
+# What needs a booted system comes with the packages; until then there is nothing here to run.
+test-system:
+	@echo 'make test-system: there are no packages yet, so no system tests; nothing was run'
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
+
+audit:
+	@$(CARGO) deny --version >/dev/null 2>&1 || \
+	    { echo 'make audit needs cargo-deny: cargo install --locked cargo-deny' >&2; exit 1; }
+	$(CARGO) deny check
+
+bench:
+	$(CARGO) bench --locked --bench engine
+
+# Large budgets of what `make test` runs small. Without SEED each run takes a new one and prints it.
+soak:
+	$(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) ATLASKV_TEST_RUNS=$${RUNS:-200000} \
+	    ATLASKV_CRASH_BUDGET=$${RUNS:-200000} ATLASKV_KILL_ROUNDS=$${KILLS:-2000} \
+	    $(CARGO) test --locked --release -- --nocapture
+
+install: build
+	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(SYSCONFDIR)/atlaskv' \
+	    '$(DESTDIR)$(PREFIX)/share/doc/atlaskv'
+	for binary in $(BINARIES); do \
+	    $(INSTALL) -m 0755 $(RELEASE)/$$binary '$(DESTDIR)$(PREFIX)/bin/' || exit 1; \
+	done
+	test -e '$(DESTDIR)$(SYSCONFDIR)/atlaskv/atlaskv.toml' || \
+	    $(INSTALL) -m 0640 config/atlaskv.toml '$(DESTDIR)$(SYSCONFDIR)/atlaskv/'
+	$(INSTALL) -m 0644 README.md CHANGELOG.md ARCHITECTURE.md LICENSE-APACHE LICENSE-MIT docs/*.md \
+	    '$(DESTDIR)$(PREFIX)/share/doc/atlaskv/'
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,449 @@
+//! Requests to the engine and its answers back: the one file that knows both worlds.
+//!
+//! Puts, deletes and batches of a pipeline are submitted one after another and settled together, once,
+//! before their answers are sent: under `every-write` a pipeline costs one sync. Before anything else is
+//! done they are settled too, so that a read sees the writes that the same connection sent before it.
+
+use std::mem;
+use std::time::Instant;
+
+use super::admission::{Admission, Admitted};
+use super::outbox::Outbox;
+use super::scans::Scans;
+use super::stream::Plane;
+use super::{Shared, status};
+use crate::protocol::{
+    BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Frame, Request, Response,
+    ServerInfo, VERSION,
+};
+use crate::storage::{
+    self, AtlasError, Conditional, Engine, Lsn, Operation, Page, Scan, ScanRange, Versioned,
+};
+
+/// The most entries, and about the most bytes, in one page of a scan.
+const MAX_PAGE_ENTRIES: u32 = 4096;
+const MAX_PAGE_BYTES: u32 = 1024 * 1024;
+
+/// What one connection asks of the engine, in order.
+pub(super) struct Session<'a> {
+    shared: &'a Shared,
+    plane: Plane,
+    scans: Scans,
+    /// Writes that were submitted, in order, with what is to be answered: an LSN once it is settled, or
+    /// the error that it already is.
+    pending: Vec<(u32, Result<Lsn, Response>)>,
+    handled: u64,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(shared: &'a Shared, plane: Plane) -> Session<'a> {
+        Session {
+            shared,
+            plane,
+            scans: Scans::default(),
+            pending: Vec::new(),
+            handled: 0,
+        }
+    }
+
+    fn engine(&self) -> &'a Engine {
+        &self.shared.engine
+    }
+
+    /// The number of requests handled since the last call.
+    pub(super) fn take_handled(&mut self) -> u64 {
+        mem::take(&mut self.handled)
+    }
+
+    /// Does one request. Its answer is in `out`, at the latest after [`Session::settle`].
+    pub(super) fn handle(&mut self, frame: &Frame<'_>, out: &mut Outbox) {
+        self.handled += 1;
+        let id = frame.request_id;
+        let limits = &self.shared.settings.limits;
+        let request = match Request::decode(frame, limits.max_batch_operations) {
+            Ok(request) => request,
+            Err(error) => {
+                self.settle(out);
+                return out.push_error(id, error.code(), &error.to_string());
+            }
+        };
+        let submitted = match &request {
+            Request::Put { key, value } => self.submit(&[Operation::Put { key, value }]),
+            Request::Delete { key } => self.submit(&[Operation::Delete { key }]),
+            Request::Batch { operations } => self.batch(operations, out),
+            _ => {
+                self.settle(out);
+                let response = self.answer(&request, out);
+                return out.push(id, &response);
+            }
+        };
+        self.pending.push((id, submitted));
+    }
+
+    /// Waits until the submitted writes may be answered, by the sync policy, and answers them.
+    pub(super) fn settle(&mut self, out: &mut Outbox) {
+        let last = self
+            .pending
+            .iter()
+            .rev()
+            .find_map(|(_, result)| result.as_ref().ok());
+        let all = last.map_or(Ok(()), |last| self.engine().settle(*last));
+        for (id, result) in mem::take(&mut self.pending) {
+            let response = match result {
+                Ok(lsn) if all.is_ok() => written(lsn),
+                // The last one failing says nothing of those before it.
+                Ok(lsn) => match self.engine().settle(lsn) {
+                    Ok(()) => written(lsn),
+                    Err(error) => self.failed(&error),
+                },
+                Err(response) => response,
+            };
+            out.push(id, &response);
+        }
+    }
+
+    fn submit(&self, operations: &[Operation<'_>]) -> Result<Lsn, Response> {
+        self.engine()
+            .submit(operations)
+            .map_err(|error| self.failed(&error))
+    }
+
+    fn batch(&self, operations: &[BatchOperation<'_>], out: &mut Outbox) -> Result<Lsn, Response> {
+        let bytes = mem::size_of_val(operations);
+        self.reserve_beyond_free(bytes, out)?;
+        let operations: Vec<_> = operations.iter().map(operation).collect();
+        self.submit(&operations)
+    }
+
+    /// Reserves the memory of a list that a short request can make long.
+    fn reserve_beyond_free(&self, bytes: usize, out: &mut Outbox) -> Result<(), Response> {
+        if bytes <= super::budget::FREE_BYTES {
+            return Ok(());
+        }
+        let needed = out.reservation.bytes() + storage::disk::count(bytes);
+        let raised = out.reservation.raise(needed, self.deadline());
+        raised.map_err(|busy| Response::error(ErrorCode::Busy, busy.to_string()))
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.shared.settings.read_timeout
+    }
+
+    fn answer(&mut self, request: &Request<'_>, out: &mut Outbox) -> Response {
+        if request.is_administrative() && self.plane == Plane::Data {
+            return Response::error(
+                ErrorCode::NotPermitted,
+                "administrative requests are for the Unix socket (admin_socket)",
+            );
+        }
+        let answer = match request {
+            Request::Ping => Ok(Response::Pong),
+            Request::Hello {
+                client,
+                max_version,
+            } => return self.hello(client, *max_version),
+            Request::Stats => Ok(Response::Stats(status::figures(self.shared))),
+            Request::Sync { lsn } => self.sync(*lsn),
+            Request::Get { key } => self.get(key, out),
+            Request::Exists { key } => {
+                let exists = self.engine().exists(key);
+                exists.map(|exists| Response::Exists { exists })
+            }
+            Request::MultiGet { keys } => self.multi_get(keys, out),
+            Request::PutIfAbsent { key, value } => {
+                let outcome = self.engine().put_if_absent(key, value);
+                outcome.and_then(|outcome| self.conditional(outcome, out))
+            }
+            Request::CompareAndSwap { key, expected, new } => {
+                let outcome = self
+                    .engine()
+                    .compare_and_swap(key, expectation(expected), *new);
+                outcome.and_then(|outcome| self.conditional(outcome, out))
+            }
+            Request::ScanOpen { .. } => self.scan_open(request, out),
+            Request::ScanNext {
+                scan,
+                max_entries,
+                max_bytes,
+            } => self.scan_next(*scan, (*max_entries, *max_bytes), out),
+            Request::ScanClose { scan } => {
+                self.scans.close(*scan);
+                Ok(Response::Done)
+            }
+            administrative => self.administer(administrative),
+        };
+        answer.unwrap_or_else(|error| self.failed(&error))
+    }
+
+    fn hello(&self, client: &str, max_version: u8) -> Response {
+        log::debug!("hello from {client:?}, which speaks up to version {max_version}");
+        if max_version < VERSION {
+            let message = format!("this server speaks version {VERSION} of the protocol");
+            return Response::error(ErrorCode::UnsupportedVersion, message);
+        }
+        let settings = &self.shared.settings;
+        Response::Hello(ServerInfo {
+            version: VERSION,
+            server: super::SERVER_NAME.to_owned(),
+            limits: settings.limits,
+            sync: settings.sync.clone(),
+            database_id: self.shared.database_id.clone(),
+        })
+    }
+
+    fn sync(&self, lsn: Option<u64>) -> storage::Result<Response> {
+        let lsn = match lsn {
+            Some(lsn) => self.engine().sync_to(Lsn::from_u64(lsn))?,
+            None => self.engine().sync()?,
+        };
+        Ok(Response::Synced { lsn: lsn.as_u64() })
+    }
+
+    fn get(&self, key: &[u8], out: &mut Outbox) -> storage::Result<Response> {
+        let read = self.admission(out).run(self.deadline(), |admit| {
+            self.engine().get_admitted(key, admit)
+        })?;
+        Ok(match read {
+            Admitted::Answer(Some(Versioned { value, lsn })) => Response::Value {
+                lsn: lsn.as_u64(),
+                value,
+            },
+            Admitted::Answer(None) => Response::NotFound,
+            Admitted::TooLarge => self.answer_too_large(),
+        })
+    }
+
+    fn multi_get(&self, keys: &[&[u8]], out: &mut Outbox) -> storage::Result<Response> {
+        let values = mem::size_of::<Option<Versioned>>().saturating_mul(keys.len());
+        if let Err(busy) = self.reserve_beyond_free(values.saturating_mul(2), out) {
+            return Ok(busy);
+        }
+        let read = self.admission(out).run(self.deadline(), |admit| {
+            self.engine().multi_get(keys, admit)
+        })?;
+        Ok(match read {
+            Admitted::Answer(values) => {
+                Response::Values(values.into_iter().map(|value| value.map(pair)).collect())
+            }
+            Admitted::TooLarge => self.answer_too_large(),
+        })
+    }
+
+    fn admission<'b>(&self, out: &'b mut Outbox) -> Admission<'b> {
+        let most = self.shared.settings.limits.max_frame_size;
+        Admission::new(&mut out.reservation, u64::from(most))
+    }
+
+    fn answer_too_large(&self) -> Response {
+        let limit = self.shared.settings.limits.max_frame_size;
+        let message =
+            format!("the answer is over the limit of {limit} bytes (max_frame_size): ask for less");
+        Response::error(ErrorCode::AnswerTooLarge, message)
+    }
+
+    /// The value of a refusal is in memory already: what is reserved is its copy in the answer.
+    fn conditional(&self, outcome: Conditional, out: &mut Outbox) -> storage::Result<Response> {
+        let current = match outcome {
+            Conditional::Done(lsn) => return Ok(written(lsn)),
+            Conditional::Refused(current) => current,
+        };
+        let bytes = current.as_ref().map_or(0, |current| current.value.len());
+        if let Err(busy) = self.reserve_beyond_free(bytes.saturating_mul(2), out) {
+            return Ok(busy);
+        }
+        Ok(Response::Refused {
+            current: current.map(pair),
+        })
+    }
+
+    fn scan_open(&mut self, request: &Request<'_>, out: &mut Outbox) -> storage::Result<Response> {
+        let Request::ScanOpen {
+            from,
+            to,
+            prefix,
+            reverse,
+            limit,
+            max_entries,
+            max_bytes,
+        } = request
+        else {
+            return Ok(Response::error(ErrorCode::Internal, "not a scan"));
+        };
+        self.scans.check_room()?;
+        let scan = self.engine().scan(&ScanRange {
+            from: from.map(<[u8]>::to_vec),
+            to: to.map(<[u8]>::to_vec),
+            prefix: prefix.to_vec(),
+            reverse: *reverse,
+            limit: *limit,
+        })?;
+        let number = self.scans.keep(scan);
+        self.scan_next(number, (*max_entries, *max_bytes), out)
+    }
+
+    /// A scan that fails is closed; one that only found no memory is not.
+    fn scan_next(
+        &mut self,
+        number: u64,
+        (max_entries, max_bytes): (u32, u32),
+        out: &mut Outbox,
+    ) -> storage::Result<Response> {
+        let mut scan = self.scans.take(number)?;
+        let page = self.page(&mut scan, (max_entries, max_bytes), out);
+        let lsn = scan.lsn().as_u64();
+        let page = match page {
+            Ok(Admitted::Answer(page)) => page,
+            Ok(Admitted::TooLarge) => return Ok(self.answer_too_large()),
+            Err(error) => {
+                if matches!(error, AtlasError::OverBudget { .. }) {
+                    self.scans.put_back(number, scan);
+                }
+                return Err(error);
+            }
+        };
+        if !page.done {
+            self.scans.put_back(number, scan);
+        }
+        Ok(Response::ScanPage {
+            scan: if page.done { 0 } else { number },
+            lsn,
+            done: page.done,
+            entries: page.entries.into_iter().map(entry).collect(),
+        })
+    }
+
+    fn page(
+        &self,
+        scan: &mut Scan,
+        (max_entries, max_bytes): (u32, u32),
+        out: &mut Outbox,
+    ) -> storage::Result<Admitted<Page>> {
+        let entries = capped(max_entries, MAX_PAGE_ENTRIES);
+        let bytes = capped(max_bytes, MAX_PAGE_BYTES);
+        // Small values are not asked for one by one: a whole page of them is reserved beforehand.
+        let needed = out.reservation.bytes() + storage::disk::count(bytes.saturating_mul(2));
+        let deadline = self.deadline();
+        if bytes > super::budget::FREE_BYTES {
+            let raised = out.reservation.raise(needed, deadline);
+            raised.map_err(|busy| AtlasError::OverBudget {
+                bytes: busy.bytes,
+                limit: busy.limit,
+            })?;
+        }
+        self.admission(out)
+            .run(deadline, |admit| scan.next_page(entries, bytes, admit))
+    }
+
+    fn administer(&self, request: &Request<'_>) -> storage::Result<Response> {
+        let engine = self.engine();
+        Ok(match request {
+            Request::Flush => {
+                engine.flush()?;
+                Response::Done
+            }
+            Request::Compact => {
+                let summary = engine.compact()?;
+                Response::Compacted(CompactionReport {
+                    tables_before: summary.tables_before,
+                    tables_after: summary.tables_after,
+                    bytes_before: summary.bytes_before,
+                    bytes_after: summary.bytes_after,
+                    entries_before: summary.entries_before,
+                    entries_after: summary.entries_after,
+                })
+            }
+            Request::QuarantineList => quarantine(engine.quarantine_list()?),
+            Request::QuarantinePurge => quarantine(engine.quarantine_purge()?),
+            _ => Response::error(
+                ErrorCode::UnknownOpcode,
+                "the server does not know this request",
+            ),
+        })
+    }
+
+    /// The answer to a request that failed. What an operator must see is logged, now and then.
+    fn failed(&self, error: &AtlasError) -> Response {
+        let code = error_code(error);
+        let is_ours = matches!(
+            code,
+            ErrorCode::Damaged | ErrorCode::Io | ErrorCode::Internal
+        );
+        if is_ours && self.shared.failures.is_due() {
+            log::error!("a request failed: {error}");
+        }
+        Response::error(code, error.to_string())
+    }
+}
+
+/// The error code of a failure of the engine.
+fn error_code(error: &AtlasError) -> ErrorCode {
+    match error {
+        AtlasError::EmptyKey => ErrorCode::EmptyKey,
+        AtlasError::KeyTooLarge { .. } => ErrorCode::KeyTooLarge,
+        AtlasError::ValueTooLarge { .. } => ErrorCode::ValueTooLarge,
+        AtlasError::BatchTooLarge { .. } => ErrorCode::BatchTooLarge,
+        AtlasError::TooManyOperations { .. } => ErrorCode::TooManyOperations,
+        AtlasError::Io { .. } => ErrorCode::Io,
+        AtlasError::Corrupt { .. }
+        | AtlasError::SyncedDataDamaged { .. }
+        | AtlasError::MissingFile { .. }
+        | AtlasError::MissingManifest { .. } => ErrorCode::Damaged,
+        AtlasError::ReadOnly { .. } => ErrorCode::ReadOnly,
+        AtlasError::OutcomeUnknown { .. } => ErrorCode::OutcomeUnknown,
+        AtlasError::DiskFull { .. } => ErrorCode::DiskFull,
+        AtlasError::Stalled { .. } => ErrorCode::Stalled,
+        AtlasError::Closed => ErrorCode::Closed,
+        AtlasError::ScanEnded { .. } => ErrorCode::ScanEnded,
+        AtlasError::TooManyScans { .. } => ErrorCode::TooManyScans,
+        AtlasError::LsnLost { .. } => ErrorCode::LsnLost,
+        AtlasError::LsnNotAssigned { .. } => ErrorCode::LsnNotAssigned,
+        AtlasError::Exhausted { .. } => ErrorCode::Exhausted,
+        AtlasError::OverBudget { .. } => ErrorCode::Busy,
+        AtlasError::NewerFormat { .. }
+        | AtlasError::Locked { .. }
+        | AtlasError::NotAStore { .. }
+        | AtlasError::InvalidOption { .. } => ErrorCode::Internal,
+    }
+}
+
+fn written(lsn: Lsn) -> Response {
+    Response::Written { lsn: lsn.as_u64() }
+}
+
+fn pair(versioned: Versioned) -> (u64, bytes::Bytes) {
+    (versioned.lsn.as_u64(), versioned.value)
+}
+
+fn entry((key, value, lsn): (bytes::Bytes, bytes::Bytes, Lsn)) -> Entry {
+    Entry {
+        key,
+        value,
+        lsn: lsn.as_u64(),
+    }
+}
+
+fn operation<'a>(operation: &BatchOperation<'a>) -> Operation<'a> {
+    match *operation {
+        BatchOperation::Put { key, value } => Operation::Put { key, value },
+        BatchOperation::Delete { key } => Operation::Delete { key },
+    }
+}
+
+fn expectation<'a>(expected: &Expected<'a>) -> storage::Expected<'a> {
+    match *expected {
+        Expected::Absent => storage::Expected::Absent,
+        Expected::Value(value) => storage::Expected::Value(value),
+        Expected::Version(lsn) => storage::Expected::Version(Lsn::from_u64(lsn)),
+    }
+}
+
+fn quarantine(files: Vec<storage::QuarantinedFile>) -> Response {
+    let files = files.into_iter().map(|file| (file.name, file.bytes));
+    Response::Quarantine(files.collect())
+}
+
+/// What a client asks for within what the server gives; 0: the server's choice.
+fn capped(asked: u32, most: u32) -> usize {
+    let granted = if asked == 0 { most } else { asked.min(most) };
+    usize::try_from(granted).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,348 @@
+//! What the engine does beside reads and writes: flushing, compacting, syncing on time, closing scans
+//! that idle. Each step is a function of its own, so that an engine without threads can take it too.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::bell::Wake;
+use super::compaction::MergePlan;
+use super::core::{Core, add, lock};
+use super::disk::count;
+use super::durability::QUIET;
+use super::error::{AtlasError, Result};
+use super::event::Event;
+use super::memtable::Memtable;
+use super::table::{Index, Table, TableInfo};
+use super::view::Sealed;
+use super::{CompactionSummary, WalSyncStrategy, compaction, file_name, flush};
+
+/// Time from a failed flush or compaction to the next try.
+const RETRY: Duration = Duration::from_secs(1);
+/// Time between two looks at idle scans and at a full disk.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+impl Core {
+    /// Writes the oldest sealed memtable to a table that replaces its segment. `false`: there is none.
+    pub(crate) fn flush_oldest(&self) -> Result<bool> {
+        let _turn = lock(&self.flushing);
+        self.durability.check()?;
+        let Some(sealed) = self.view().sealed.last().map(Arc::clone) else {
+            return Ok(false);
+        };
+        let started = Instant::now();
+        let number = self.take_file_number();
+        let outcome = flush::write_memtable(&*self.disk, &self.dir, &sealed.memtable, number)
+            .and_then(|written| self.install_flush(&sealed, written, started));
+        self.flushed.beat();
+        match outcome {
+            Ok(()) => {
+                self.resume();
+                self.compact_bell.ring();
+                Ok(true)
+            }
+            Err(error) => {
+                self.discard_table(number);
+                if error.is_out_of_space() {
+                    return Err(self.refuse_full(&error));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn install_flush(
+        &self,
+        sealed: &Arc<Sealed>,
+        written: Option<(TableInfo, Index)>,
+        started: Instant,
+    ) -> Result<()> {
+        let (entries, bytes) = written
+            .as_ref()
+            .map_or((0, 0), |(info, _)| (info.entries, info.size));
+        let table = match written {
+            Some((info, index)) => Some(self.adopt_table(&info, index)?),
+            None => None,
+        };
+        let segment = file_name::segment(sealed.segment);
+        let mut installed = self.manifest();
+        let mut next = installed.manifest.clone();
+        next.flushed_lsn = sealed.last_lsn;
+        next.durable_lsn = next.durable_lsn.max(sealed.last_lsn);
+        next.segments.retain(|info| info.number != sealed.segment);
+        next.obsolete.insert(segment.clone());
+        if let Some(table) = &table {
+            next.tables.insert(0, table.info().clone());
+        }
+        self.install(&mut installed, next)?;
+        // Readers of the new view must see what it holds.
+        self.durability.flushed(sealed.last_lsn, sealed.segment);
+        self.change_view(|view| {
+            view.sealed.retain(|other| !Arc::ptr_eq(other, sealed));
+            view.tables.splice(0..0, table);
+        });
+        drop(installed);
+        self.remove_obsolete(&[segment]);
+        add(&self.counters.flushes, 1);
+        add(&self.counters.flushed_bytes, bytes);
+        let took = started.elapsed();
+        self.tell(&Event::Flushed {
+            entries,
+            bytes,
+            lsn: sealed.last_lsn,
+            took,
+        });
+        Ok(())
+    }
+
+    /// Seals what is in memory and writes all sealed memtables to tables.
+    pub(crate) fn flush_all(&self) -> Result<()> {
+        loop {
+            self.durability.check()?;
+            let mut writer = lock(&self.writer);
+            let view = self.view();
+            if view.active.is_empty() {
+                break;
+            }
+            if view.sealed.len() < self.options.max_sealed_memtables {
+                self.seal(&mut writer)?;
+                break;
+            }
+            drop(writer);
+            self.flush_oldest()?;
+        }
+        while self.flush_oldest()? {}
+        Ok(())
+    }
+
+    /// Merges the tables that the policy chooses. `false`: there is nothing to merge.
+    pub(crate) fn compact_once(&self) -> Result<bool> {
+        let _turn = lock(&self.compacting);
+        let view = self.view();
+        let infos: Vec<TableInfo> = view
+            .tables
+            .iter()
+            .map(|table| table.info().clone())
+            .collect();
+        let options = &self.options;
+        match compaction::choose(&infos, options.compaction_trigger, options.max_tables) {
+            Some(range) => self.merge(&view.tables, range).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Merges all tables into one.
+    pub(crate) fn compact_all(&self) -> Result<CompactionSummary> {
+        let mut summary = CompactionSummary::default();
+        {
+            let manifest = &self.manifest().manifest;
+            summary.tables_before = count(manifest.tables.len());
+            summary.bytes_before = manifest.tables.iter().map(|info| info.size).sum();
+            summary.entries_before = manifest.tables.iter().map(|info| info.entries).sum();
+        }
+        {
+            let _turn = lock(&self.compacting);
+            let view = self.view();
+            let tombstones: u64 = view
+                .tables
+                .iter()
+                .map(|table| table.info().tombstones)
+                .sum();
+            if view.tables.len() > 1 || tombstones > 0 {
+                self.merge(&view.tables, 0..view.tables.len())?;
+            }
+        }
+        let manifest = &self.manifest().manifest;
+        summary.tables_after = count(manifest.tables.len());
+        summary.bytes_after = manifest.tables.iter().map(|info| info.size).sum();
+        summary.entries_after = manifest.tables.iter().map(|info| info.entries).sum();
+        Ok(summary)
+    }
+
+    /// Merges an age-contiguous range of tables, newest first, into one and puts it in their place.
+    fn merge(&self, tables: &[Arc<Table>], range: Range<usize>) -> Result<()> {
+        self.durability.check()?;
+        let started = Instant::now();
+        // Only the range with the oldest table leaves nothing below that a tombstone must hide.
+        let drop_tombstones = range.end == tables.len();
+        let inputs = tables.get(range).unwrap_or_default();
+        let number = self.take_file_number();
+        let file_id = self
+            .disk
+            .random()
+            .map_err(|error| AtlasError::io("make an identity for", &self.dir, error))?;
+        let keep_going = || !self.compact_bell.is_stopping();
+        let plan = MergePlan {
+            inputs,
+            number,
+            file_id,
+            drop_tombstones,
+        };
+        let merged = compaction::merge_tables(&*self.disk, &self.dir, &plan, &keep_going);
+        let outcome = merged.and_then(|output| self.install_merge(inputs, output, started));
+        if outcome.is_err() {
+            self.discard_table(number);
+        }
+        outcome
+    }
+
+    fn install_merge(
+        &self,
+        inputs: &[Arc<Table>],
+        output: Option<(TableInfo, Index)>,
+        started: Instant,
+    ) -> Result<()> {
+        let output = match output {
+            Some((info, index)) => Some(self.adopt_table(&info, index)?),
+            None => None,
+        };
+        let numbers: Vec<u64> = inputs.iter().map(|table| table.info().number).collect();
+        let names: Vec<String> = numbers
+            .iter()
+            .map(|number| file_name::table(*number))
+            .collect();
+        let mut installed = self.manifest();
+        let mut next = installed.manifest.clone();
+        let infos = output.iter().map(|table| table.info().clone());
+        replace(
+            &mut next.tables,
+            |info| numbers.contains(&info.number),
+            infos,
+        );
+        next.obsolete.extend(names.iter().cloned());
+        self.install(&mut installed, next)?;
+        let bytes = output.as_ref().map_or(0, |table| table.info().size);
+        self.change_view(|view| {
+            replace(
+                &mut view.tables,
+                |table| numbers.contains(&table.info().number),
+                output,
+            );
+        });
+        drop(installed);
+        self.remove_obsolete(&names);
+        add(&self.counters.compactions, 1);
+        add(&self.counters.compacted_bytes, bytes);
+        self.tell(&Event::Compacted {
+            inputs: count(inputs.len()),
+            input_bytes: inputs.iter().map(|table| table.info().size).sum(),
+            output_bytes: bytes,
+            took: started.elapsed(),
+        });
+        self.flush_bell.ring();
+        Ok(())
+    }
+
+    /// Syncs the log if its interval says so, and appends a mark after a quiet moment.
+    pub(crate) fn sync_tick(&self, quiet: Duration) -> Result<()> {
+        let interval = matches!(self.options.sync, WalSyncStrategy::Interval { .. });
+        if interval && self.durability.is_behind() {
+            self.durability.sync()?;
+        }
+        self.mark(quiet)
+    }
+
+    /// Closes scans over their limits, and writes again if the disk was full and is not any more.
+    pub(crate) fn housekeeping(&self) -> Result<()> {
+        let limits = (
+            self.options.scan_idle_timeout,
+            self.options.max_pinned_bytes,
+        );
+        for reason in self.scans.expire(limits.0, limits.1, &self.is_live()) {
+            self.tell(&Event::ScanClosed { reason });
+        }
+        self.try_resume()
+    }
+
+    /// Whether a memtable would be in memory without any scan.
+    pub(crate) fn is_live(&self) -> impl Fn(&Arc<Memtable>) -> bool + use<> {
+        let live = self.view().memtables();
+        move |memtable| live.iter().any(|other| Arc::ptr_eq(other, memtable))
+    }
+
+    fn report_failure(&self, task: &'static str, error: &AtlasError) {
+        add(&self.counters.background_failures, 1);
+        // A full disk and a failed sync tell of themselves.
+        if !matches!(
+            error,
+            AtlasError::DiskFull { .. } | AtlasError::ReadOnly { .. }
+        ) {
+            self.tell(&Event::BackgroundFailed {
+                task,
+                error: error.to_string(),
+            });
+        }
+    }
+
+    /// The flush thread. It waits while compaction is too far behind, so that tables stay few.
+    pub(crate) fn run_flushes(&self) {
+        let mut wake = Wake::Rung;
+        while wake != Wake::Stop {
+            if let Err(error) = self.housekeeping() {
+                self.report_failure("resuming", &error);
+            }
+            let behind = self.view().tables.len() >= self.options.max_tables;
+            if behind && !self.view().sealed.is_empty() {
+                self.tell(&Event::Stalled {
+                    cause: "compaction",
+                });
+            }
+            let more = if behind {
+                Ok(false)
+            } else {
+                self.flush_oldest()
+            };
+            wake = match more {
+                Ok(true) => Wake::Rung,
+                Ok(false) => self.flush_bell.wait(self.housekeeping_turn(behind)),
+                Err(error) => {
+                    self.report_failure("a flush", &error);
+                    self.flush_bell.pause(RETRY)
+                }
+            };
+            if self.flush_bell.is_stopping() {
+                return;
+            }
+        }
+    }
+
+    fn housekeeping_turn(&self, behind: bool) -> Option<Duration> {
+        let wanted = behind || self.scans.len() > 0 || self.disk_full().is_some();
+        wanted.then_some(HOUSEKEEPING)
+    }
+
+    /// The compaction thread.
+    pub(crate) fn run_compactions(&self) {
+        let mut wake = Wake::Rung;
+        while wake != Wake::Stop {
+            wake = match self.compact_once() {
+                Ok(true) => Wake::Rung,
+                Ok(false) => self.compact_bell.wait(None),
+                Err(_) if self.compact_bell.is_stopping() => Wake::Stop,
+                Err(error) => {
+                    self.report_failure("a compaction", &error);
+                    self.compact_bell.pause(RETRY)
+                }
+            };
+        }
+    }
+
+    /// The sync thread.
+    pub(crate) fn run_syncs(&self) {
+        while self.durability.wait_for_work() {
+            if let Err(error) = self.sync_tick(QUIET) {
+                self.report_failure("a sync", &error);
+            }
+        }
+    }
+}
+
+/// Puts `new` in the place of the contiguous run of elements that `is_old` holds for.
+fn replace<T>(list: &mut Vec<T>, is_old: impl Fn(&T) -> bool, new: impl IntoIterator<Item = T>) {
+    let start = list.iter().position(&is_old).unwrap_or(list.len());
+    let end = list
+        .iter()
+        .rposition(&is_old)
+        .map_or(start, |last| last + 1);
+    list.splice(start..end, new);
+}

@@ -1,0 +1,258 @@
+//! What all parts of an open store share, and the one order of its locks.
+//!
+//! | # | lock | guards | held while |
+//! |---|---|---|---|
+//! | 1 | `flushing`, `compacting` | one flush, one compaction at a time | writing a table |
+//! | 2 | `writer` | the order of writes; the segment that takes them | appending; sealing |
+//! | 3 | `manifest` | the manifest | storing the next one |
+//! | 4 | `view` | which view is the present one | swapping or copying an `Arc` |
+//! | 5 | a memtable's map | its entries | one write, one look-up, one batch of a cursor |
+//! | 6 | `durability`, snapshots, scans, `disk_full` | progress and registries | a few instructions |
+//!
+//! A lock is only ever taken while locks of smaller numbers are held. No lock is held while the log is
+//! synced for a waiter, and none between the pages of a scan.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use super::bell::{Bell, Pulse};
+use super::disk::Disk;
+use super::durability::Durability;
+use super::error::{AtlasError, Result};
+use super::event::Event;
+use super::manifest::Manifest;
+use super::scan::{Scans, Snapshots};
+use super::table::{self, Index, Table, TableInfo};
+use super::view::View;
+use super::write::Writer;
+use super::{Options, file_name};
+
+/// What the engine counts; see [`super::Stats`].
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) reads: AtomicU64,
+    pub(crate) writes: AtomicU64,
+    pub(crate) written_bytes: AtomicU64,
+    pub(crate) log_bytes: AtomicU64,
+    pub(crate) flushes: AtomicU64,
+    pub(crate) flushed_bytes: AtomicU64,
+    pub(crate) compactions: AtomicU64,
+    pub(crate) compacted_bytes: AtomicU64,
+    pub(crate) background_failures: AtomicU64,
+    pub(crate) slowed_writes: AtomicU64,
+    pub(crate) stalled_writes: AtomicU64,
+    pub(crate) stall_us: AtomicU64,
+}
+
+/// Adds to a counter.
+pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
+}
+
+/// The manifest in force.
+#[derive(Debug)]
+pub(crate) struct Installed {
+    pub(crate) manifest: Manifest,
+    /// Obsolete files removed since the directory was last synced: the next manifest still lists them.
+    removed: Vec<String>,
+}
+
+/// An open store.
+pub(crate) struct Core {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) flushing: Mutex<()>,
+    pub(crate) compacting: Mutex<()>,
+    pub(crate) writer: Mutex<Writer>,
+    manifest: Mutex<Installed>,
+    view: RwLock<Arc<View>>,
+    pub(crate) durability: Durability,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) scans: Arc<Scans>,
+    disk_full: Mutex<Option<String>>,
+    pub(crate) counters: Counters,
+    pub(crate) closed: AtomicBool,
+    /// Told when a memtable was flushed or could not be.
+    pub(crate) flushed: Pulse,
+    pub(crate) flush_bell: Bell,
+    pub(crate) compact_bell: Bell,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Core")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Locks a mutex. A panic elsewhere aborts the daemon; in tests what it guards is whole between two
+/// statements.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Core {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        options: Options,
+        recovered: super::recovery::Recovered,
+    ) -> Core {
+        let start = recovered.manifest.flushed_lsn;
+        let file = Arc::clone(recovered.segment.file());
+        let durability = Durability::new(start, file, options.sync, options.events.clone());
+        let view = View {
+            active: Arc::default(),
+            sealed: Vec::new(),
+            tables: recovered.tables,
+        };
+        Core {
+            disk,
+            dir,
+            flushing: Mutex::new(()),
+            compacting: Mutex::new(()),
+            writer: Mutex::new(Writer::new(recovered.segment, start)),
+            manifest: Mutex::new(Installed {
+                manifest: recovered.manifest,
+                removed: Vec::new(),
+            }),
+            view: RwLock::new(Arc::new(view)),
+            durability,
+            snapshots: Arc::default(),
+            scans: Scans::new(options.max_scans),
+            disk_full: Mutex::new(None),
+            counters: Counters::default(),
+            closed: AtomicBool::new(false),
+            flushed: Pulse::default(),
+            flush_bell: Bell::default(),
+            compact_bell: Bell::default(),
+            options,
+        }
+    }
+
+    /// The present view.
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the present view by a changed copy. The caller holds the manifest's lock, so that views
+    /// follow manifests.
+    pub(crate) fn change_view(&self, change: impl FnOnce(&mut View)) {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = View::clone(&view);
+        change(&mut next);
+        *view = Arc::new(next);
+    }
+
+    pub(crate) fn manifest(&self) -> MutexGuard<'_, Installed> {
+        lock(&self.manifest)
+    }
+
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            Err(AtlasError::Closed)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        if let Some(events) = &self.options.events {
+            events(event);
+        }
+    }
+
+    /// Makes `next` the durable manifest. A failure that leaves open which of the two is durable stops
+    /// writing.
+    pub(crate) fn install(&self, installed: &mut Installed, mut next: Manifest) -> Result<()> {
+        next.generation += 1;
+        next.durable_lsn = next.durable_lsn.max(self.durability.durable());
+        if let Err(error) = next.store(&*self.disk, &self.dir) {
+            if error.leaves_outcome_open() {
+                self.durability.stop_writing(&error);
+            }
+            return Err(error);
+        }
+        // The directory was synced: what was removed before is gone for good.
+        for name in installed.removed.drain(..) {
+            next.obsolete.remove(&name);
+        }
+        installed.manifest = next;
+        Ok(())
+    }
+
+    /// Takes a number for a new file; it is not taken again, whatever becomes of the file.
+    pub(crate) fn take_file_number(&self) -> u64 {
+        self.manifest().manifest.take_file_number()
+    }
+
+    /// Gives a finished table its name, durably, and opens it.
+    pub(crate) fn adopt_table(&self, info: &TableInfo, index: Index) -> Result<Arc<Table>> {
+        let path = table::path(&self.dir, info.number);
+        self.disk
+            .rename(&table::temporary_path(&self.dir, info.number), &path)
+            .map_err(|error| AtlasError::io("rename", &path, error))?;
+        if let Err(error) = self.disk.sync_dir(&self.dir) {
+            let error = AtlasError::io("sync", &self.dir, error);
+            self.durability.stop_writing(&error);
+            return Err(error);
+        }
+        Table::open_indexed(&*self.disk, &self.dir, info, index)
+    }
+
+    /// Removes files that the durable manifest lists as obsolete. What cannot be removed now, the next
+    /// recovery removes. After a failed sync nothing is removed.
+    pub(crate) fn remove_obsolete(&self, names: &[String]) {
+        for name in names {
+            if self.durability.check().is_err() {
+                return;
+            }
+            match self.disk.remove(&self.dir.join(name)) {
+                Ok(()) => self.manifest().removed.push(name.clone()),
+                Err(source) => {
+                    let error = AtlasError::io("remove", &self.dir.join(name), source);
+                    let task = "removing an obsolete file";
+                    self.tell(&Event::BackgroundFailed {
+                        task,
+                        error: error.to_string(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Removes what a failed task left of a table that no manifest names.
+    pub(crate) fn discard_table(&self, number: u64) {
+        if self.durability.check().is_ok() {
+            // It may be there under either name, or not at all; recovery takes care of the rest.
+            let _ = self.disk.remove(&self.dir.join(file_name::table(number)));
+            let _ = table::remove_temporary(&*self.disk, &self.dir, number);
+        }
+    }
+
+    /// Why the disk is full, if it is.
+    pub(crate) fn disk_full(&self) -> Option<String> {
+        lock(&self.disk_full).clone()
+    }
+
+    /// Notes that something could not grow, and returns the error for whoever wanted it to.
+    pub(crate) fn refuse_full(&self, error: &AtlasError) -> AtlasError {
+        let reason = error.to_string();
+        if lock(&self.disk_full).replace(reason.clone()).is_none() {
+            self.tell(&Event::DiskFull {
+                reason: reason.clone(),
+            });
+        }
+        AtlasError::DiskFull { reason }
+    }
+
+    /// Notes that there is room again.
+    pub(crate) fn resume(&self) {
+        if lock(&self.disk_full).take().is_some() {
+            self.tell(&Event::WritingResumed);
+        }
+    }
+}

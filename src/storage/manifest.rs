@@ -1,0 +1,309 @@
+//! The manifest: one checksummed snapshot of what is live, replaced as a whole.
+//!
+//! ```text
+//! MANIFEST  offset  bytes  field
+//!                0      8  magic "ATLASMAN"
+//!                8      4  format version, 1
+//!               12      4  CRC32 over bytes 0..12 and 16..end
+//!               16      8  length of the body in bytes
+//!               24      …  body: `Manifest`, encoded by `codec`, fields in their order
+//! ```
+//!
+//! It is replaced by: write `MANIFEST.tmp`, sync, rename, sync the directory. A file that it does not
+//! name is not data. The first manifest precedes all data files, so data files without one are damage.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::codec::{self, Checksum};
+use super::disk::{self, Disk, count};
+use super::error::{AtlasError, Result};
+use super::table::TableInfo;
+use super::{Lsn, file_name};
+
+/// The newest format version of a data directory that this program reads, and the one it writes.
+pub(crate) const VERSION: u32 = 1;
+/// A manifest is refused above this: it would name hundreds of thousands of tables.
+const MAX_SIZE: u64 = 64 * 1024 * 1024;
+/// Ends of past epochs that are remembered; a million starts need not make the manifest large.
+const MAX_PAST_EPOCHS: usize = 4096;
+
+const MAGIC: [u8; 8] = *b"ATLASMAN";
+const VERSION_AT: usize = MAGIC.len();
+const CRC_AT: usize = VERSION_AT + 4;
+const LENGTH_AT: usize = CRC_AT + 4;
+const BODY_AT: usize = LENGTH_AT + 8;
+
+/// A live segment of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SegmentInfo {
+    /// File number.
+    pub(crate) number: u64,
+    /// Tells its entries from every other segment's.
+    pub(crate) nonce: u64,
+    /// LSN of its first entry.
+    pub(crate) first_lsn: Lsn,
+    /// Where it ends, once it takes no more entries; bytes beyond are ignored.
+    pub(crate) closed: Option<SegmentEnd>,
+}
+
+/// Where a closed segment ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SegmentEnd {
+    /// Offset in bytes behind the last entry.
+    pub(crate) offset: u64,
+    /// LSN of the last entry.
+    pub(crate) last_lsn: Lsn,
+}
+
+/// A file on its way to quarantine: the move may be repeated until a later manifest drops it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Move {
+    /// Name in the data directory.
+    pub(crate) from: String,
+    /// Name in `quarantine/`.
+    pub(crate) to: String,
+}
+
+/// What is live. Encoded field by field in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    /// Random; the store's identity.
+    pub(crate) database_id: [u8; 16],
+    /// Grows by one with each manifest.
+    pub(crate) generation: u64,
+    /// No file has, or ever had, this number or a higher one.
+    pub(crate) next_file_number: u64,
+    /// The epoch of the last start.
+    pub(crate) epoch: u32,
+    /// The last recovered LSN of earlier epochs in which something was written, oldest first.
+    pub(crate) past_epochs: Vec<Lsn>,
+    /// Everything up to here is in tables.
+    pub(crate) flushed_lsn: Lsn,
+    /// Everything up to here is synced, as known when this was written.
+    pub(crate) durable_lsn: Lsn,
+    /// Live tables, newest first.
+    pub(crate) tables: Vec<TableInfo>,
+    /// Live segments, oldest first.
+    pub(crate) segments: Vec<SegmentInfo>,
+    /// Files that nothing needs any more and that may be deleted.
+    pub(crate) obsolete: BTreeSet<String>,
+    /// Files on their way to quarantine.
+    pub(crate) moves: Vec<Move>,
+}
+
+impl Manifest {
+    /// The manifest of a store without data.
+    pub(crate) fn new(database_id: [u8; 16]) -> Manifest {
+        Manifest {
+            database_id,
+            generation: 0,
+            next_file_number: 1,
+            epoch: 0,
+            past_epochs: Vec::new(),
+            flushed_lsn: Lsn::ZERO,
+            durable_lsn: Lsn::ZERO,
+            tables: Vec::new(),
+            segments: Vec::new(),
+            obsolete: BTreeSet::new(),
+            moves: Vec::new(),
+        }
+    }
+
+    /// The first LSN that no table covers.
+    pub(crate) fn first_needed(&self) -> Option<Lsn> {
+        self.flushed_lsn.next()
+    }
+
+    /// Takes a number for a new file.
+    pub(crate) fn take_file_number(&mut self) -> u64 {
+        let number = self.next_file_number;
+        self.next_file_number += 1;
+        number
+    }
+
+    /// Opens the next epoch; `last` is the last LSN recovered of the present one.
+    pub(crate) fn open_epoch(&mut self, last: Lsn) -> Result<()> {
+        if last.counter() > 0 {
+            self.past_epochs.push(last);
+            let surplus = self.past_epochs.len().saturating_sub(MAX_PAST_EPOCHS);
+            self.past_epochs.drain(..surplus);
+        }
+        if self.epoch >= super::lsn::MAX_EPOCH {
+            let remedy = "export the data and import it into a new directory";
+            return Err(AtlasError::Exhausted {
+                what: "the starts of this store",
+                remedy,
+            });
+        }
+        self.epoch += 1;
+        self.flushed_lsn = Lsn::epoch_start(self.epoch);
+        self.durable_lsn = self.flushed_lsn;
+        Ok(())
+    }
+
+    /// The last LSN recovered of an earlier epoch; its start when nothing of it is known.
+    pub(crate) fn end_of_epoch(&self, epoch: u32) -> Lsn {
+        let found = self.past_epochs.iter().find(|last| last.epoch() == epoch);
+        found.copied().unwrap_or_else(|| Lsn::epoch_start(epoch))
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        codec::encode(self, &mut body);
+        let mut bytes = Vec::with_capacity(BODY_AT + body.len());
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        let length = count(body.len()).to_le_bytes();
+        let crc = Checksum::new().add(&bytes).add(&length).add(&body).finish();
+        bytes.extend_from_slice(&crc.to_le_bytes());
+        bytes.extend_from_slice(&length);
+        bytes.append(&mut body);
+        bytes
+    }
+
+    fn decode(path: &Path, bytes: &[u8]) -> Result<Manifest> {
+        let damaged = |offset: usize, detail: &str| {
+            AtlasError::corrupt(path, count(offset), detail.to_owned())
+        };
+        if !bytes.starts_with(&MAGIC) || bytes.len() < BODY_AT {
+            return Err(damaged(0, "it does not begin as a manifest does"));
+        }
+        let (head, rest) = bytes.split_at(CRC_AT);
+        let after_crc = rest.get(LENGTH_AT - CRC_AT..).unwrap_or_default();
+        let crc = Checksum::new().add(head).add(after_crc).finish();
+        if codec::u32_at(bytes, CRC_AT) != Some(crc) {
+            return Err(damaged(CRC_AT, "its checksum does not hold"));
+        }
+        let found = codec::u32_at(bytes, VERSION_AT).unwrap_or_default();
+        if found > VERSION {
+            let path = path.to_path_buf();
+            return Err(AtlasError::NewerFormat {
+                path,
+                found,
+                supported: VERSION,
+            });
+        }
+        let body = bytes.get(BODY_AT..).unwrap_or_default();
+        if codec::u64_at(bytes, LENGTH_AT) != Some(count(body.len())) {
+            return Err(damaged(LENGTH_AT, "its length is not the one it states"));
+        }
+        codec::decode_all(body).map_err(|error| damaged(BODY_AT, &error.0))
+    }
+
+    /// Reads the manifest of `dir`; `None` when there is none.
+    pub(crate) fn load(disk: &dyn Disk, dir: &Path) -> Result<Option<Manifest>> {
+        let path = dir.join(file_name::MANIFEST);
+        let file = match disk.open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(AtlasError::io("open", &path, error)),
+        };
+        let read_error = |error| AtlasError::io("read", &path, error);
+        let length = file.length().map_err(read_error)?;
+        if length > MAX_SIZE {
+            return Err(AtlasError::corrupt(
+                &path,
+                MAX_SIZE,
+                "it is larger than any manifest",
+            ));
+        }
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        let read = disk::read_full(&*file, &mut bytes, 0).map_err(read_error)?;
+        bytes.truncate(read);
+        Manifest::decode(&path, &bytes).map(Some)
+    }
+
+    /// Makes what a crash may have left half durable of the last replacement durable: reading it back
+    /// from memory proves nothing about the disk.
+    pub(crate) fn sync_loaded(disk: &dyn Disk, dir: &Path) -> Result<()> {
+        let path = dir.join(file_name::MANIFEST);
+        let file = disk
+            .open(&path)
+            .map_err(|error| AtlasError::io("open", &path, error))?;
+        file.sync()
+            .map_err(|error| AtlasError::io("sync", &path, error))?;
+        disk.sync_dir(dir)
+            .map_err(|error| AtlasError::io("sync", dir, error))
+    }
+
+    /// Replaces the manifest of `dir` by this one. After an error at `sync` or `rename` either may be
+    /// the durable one; after any other the old one is.
+    pub(crate) fn store(&self, disk: &dyn Disk, dir: &Path) -> Result<()> {
+        let path = dir.join(file_name::MANIFEST);
+        let temporary = dir.join(file_name::temporary(file_name::MANIFEST));
+        match disk.remove(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(AtlasError::io("remove", &temporary, error));
+            }
+            _ => {}
+        }
+        let file = disk
+            .create(&temporary)
+            .map_err(|error| AtlasError::io("create", &temporary, error))?;
+        disk::write_full(&*file, &self.encode(), 0)
+            .map_err(|error| AtlasError::io("write", &temporary, error))?;
+        file.sync()
+            .map_err(|error| AtlasError::io("sync", &temporary, error))?;
+        disk.rename(&temporary, &path)
+            .map_err(|error| AtlasError::io("rename", &path, error))?;
+        disk.sync_dir(dir)
+            .map_err(|error| AtlasError::io("sync", dir, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Manifest {
+        let mut manifest = Manifest::new([9; 16]);
+        manifest.open_epoch(Lsn::ZERO).unwrap();
+        let number = manifest.take_file_number();
+        let first_lsn = manifest.first_needed().unwrap();
+        manifest.segments.push(SegmentInfo {
+            number,
+            nonce: 77,
+            first_lsn,
+            closed: None,
+        });
+        manifest.obsolete.insert("000000000009.sst".to_owned());
+        manifest
+    }
+
+    #[test]
+    fn it_is_read_as_it_was_written_and_no_flipped_bit_passes() {
+        let path = Path::new("MANIFEST");
+        let mut bytes = sample().encode();
+        assert_eq!(Manifest::decode(path, &bytes).unwrap(), sample());
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Manifest::decode(path, &bytes).is_err(), "bit {bit}");
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        for end in 0..bytes.len() {
+            assert!(
+                Manifest::decode(path, &bytes[..end]).is_err(),
+                "cut at {end}"
+            );
+        }
+    }
+
+    #[test]
+    fn epochs_without_writes_are_not_remembered() {
+        let mut manifest = Manifest::new([9; 16]);
+        manifest.open_epoch(Lsn::ZERO).unwrap();
+        let written = manifest.flushed_lsn.next().unwrap();
+        manifest.open_epoch(written).unwrap();
+        manifest.open_epoch(manifest.flushed_lsn).unwrap();
+        assert_eq!(
+            (manifest.epoch, manifest.past_epochs.as_slice()),
+            (3, &[written][..])
+        );
+        assert_eq!(manifest.end_of_epoch(1), written);
+        assert_eq!(manifest.end_of_epoch(2), Lsn::epoch_start(2));
+    }
+}

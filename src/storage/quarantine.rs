@@ -1,0 +1,153 @@
+//! `quarantine/`: where recovery keeps what it had to cut and what it does not know. It has a budget;
+//! over it, files stay where they are. Only the operator empties it.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use super::QuarantinedFile;
+use super::disk::{self, Disk, count};
+use super::error::{AtlasError, Result};
+use super::file_name::{self, FileName};
+
+/// Bytes copied at once.
+const CHUNK: u64 = 256 * 1024;
+/// What a file counts at least, so that many tiny ones have a limit too.
+const LEAST_CHARGE: u64 = 4096;
+
+/// The quarantine of one data directory.
+pub(crate) struct Quarantine<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    names: BTreeSet<String>,
+    left: u64,
+}
+
+impl<'a> Quarantine<'a> {
+    /// Looks at what is there, of a budget in bytes.
+    pub(crate) fn open(disk: &'a dyn Disk, dir: &'a Path, budget: u64) -> Result<Quarantine<'a>> {
+        let files = list(disk, dir)?;
+        let used: u64 = files.iter().map(|file| file.bytes.max(LEAST_CHARGE)).sum();
+        let names = files.into_iter().map(|file| file.name).collect();
+        Ok(Quarantine {
+            disk,
+            dir,
+            names,
+            left: budget.saturating_sub(used),
+        })
+    }
+
+    /// Takes room for a file; the name it shall have, or `None` when there is no room.
+    pub(crate) fn reserve(&mut self, name: &str, length: u64) -> Option<String> {
+        let charge = length.max(LEAST_CHARGE);
+        self.left = self.left.checked_sub(charge)?;
+        let numbered = (1_u64..).map(|number| format!("{name}.{number}"));
+        let free = std::iter::once(name.to_owned())
+            .chain(numbered)
+            .find(|candidate| !self.names.contains(candidate))?;
+        self.names.insert(free.clone());
+        Some(free)
+    }
+
+    /// Keeps the bytes of `source` from `start` to `end` in a new, durable file; its name, or `None`
+    /// when there is no room.
+    pub(crate) fn keep_bytes(
+        &mut self,
+        source: &str,
+        start: u64,
+        end: u64,
+    ) -> Result<Option<String>> {
+        let Some(name) = self.reserve(&format!("{source}.from-{start}"), end - start) else {
+            return Ok(None);
+        };
+        make(self.disk, self.dir)?;
+        let home = file_name::quarantine(self.dir);
+        let temporary = home.join(file_name::temporary(&name));
+        self.copy(&self.dir.join(source), &temporary, (start, end))?;
+        let path = home.join(&name);
+        self.disk
+            .rename(&temporary, &path)
+            .map_err(|error| AtlasError::io("rename", &path, error))?;
+        self.disk
+            .sync_dir(&home)
+            .map_err(|error| AtlasError::io("sync", &home, error))?;
+        Ok(Some(name))
+    }
+
+    fn copy(&self, from: &Path, to: &Path, (start, end): (u64, u64)) -> Result<()> {
+        match self.disk.remove(to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(AtlasError::io("remove", to, error));
+            }
+            _ => {}
+        }
+        let source = self
+            .disk
+            .open(from)
+            .map_err(|error| AtlasError::io("open", from, error))?;
+        let target = self
+            .disk
+            .create(to)
+            .map_err(|error| AtlasError::io("create", to, error))?;
+        let mut at = start;
+        while at < end {
+            let mut chunk = vec![0; usize::try_from(CHUNK.min(end - at)).unwrap_or(0)];
+            let read = disk::read_full(&*source, &mut chunk, at)
+                .map_err(|error| AtlasError::io("read", from, error))?;
+            if read == 0 {
+                break;
+            }
+            chunk.truncate(read);
+            disk::write_full(&*target, &chunk, at - start)
+                .map_err(|error| AtlasError::io("write", to, error))?;
+            at += count(read);
+        }
+        target
+            .sync()
+            .map_err(|error| AtlasError::io("sync", to, error))
+    }
+}
+
+/// Makes the directory, its name durable.
+pub(crate) fn make(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    let home = file_name::quarantine(dir);
+    disk.create_dir(&home)
+        .map_err(|error| AtlasError::io("create", &home, error))?;
+    disk.sync_dir(dir)
+        .map_err(|error| AtlasError::io("sync", dir, error))
+}
+
+/// The files in quarantine.
+pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<QuarantinedFile>> {
+    let home = file_name::quarantine(dir);
+    let entries = match disk.list(&home) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(AtlasError::io("list", &home, error)),
+    };
+    let finished = entries
+        .into_iter()
+        .filter(|entry| entry.is_file && file_name::parse(&entry.name) != FileName::Temporary);
+    Ok(finished
+        .map(|entry| QuarantinedFile {
+            name: entry.name,
+            bytes: entry.length,
+        })
+        .collect())
+}
+
+/// Removes all files in quarantine; what was removed.
+pub(crate) fn purge(disk: &dyn Disk, dir: &Path) -> Result<Vec<QuarantinedFile>> {
+    let home = file_name::quarantine(dir);
+    let files = list(disk, dir)?;
+    for file in &files {
+        let path = home.join(&file.name);
+        disk.remove(&path)
+            .map_err(|error| AtlasError::io("remove", &path, error))?;
+    }
+    if !files.is_empty() {
+        disk.sync_dir(&home)
+            .map_err(|error| AtlasError::io("sync", &home, error))?;
+    }
+    Ok(files)
+}

@@ -1,0 +1,143 @@
+//! Reading a damaged table as far as it can be read, to say what is lost. It changes nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::frame::TableFile;
+use super::walk::{Entry, Walk};
+use super::{Head, PREFIX_LENGTH, TableInfo};
+use crate::storage::Lsn;
+use crate::storage::codec::{self, u32_at};
+use crate::storage::disk::{Disk, count};
+use crate::storage::error::{AtlasError, Result};
+
+/// Damaged places that are told one by one; what comes after is only counted.
+const MAX_PLACES: usize = 100;
+/// Bytes that are searched for the next entry at a time.
+const SEARCH: usize = 256 * 1024;
+/// Bytes beyond a searched place that are looked at: longer heads are not found by searching.
+const SEARCH_HEAD: usize = 80 * 1024;
+
+/// What can still be read of a table.
+#[derive(Debug, Default)]
+pub(crate) struct Inspection {
+    /// Valid entries.
+    pub(crate) entries: u64,
+    /// Tombstones among them.
+    pub(crate) tombstones: u64,
+    /// The least and the highest LSN of the valid entries.
+    pub(crate) lsns: Option<(Lsn, Lsn)>,
+    /// Damaged places, in order.
+    pub(crate) places: Vec<DamagedPlace>,
+}
+
+/// Bytes among the entries that are not valid entries.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DamagedPlace {
+    /// Offset of the first byte.
+    pub(crate) offset: u64,
+    /// Offset of the next valid entry, or of the end of the entries.
+    pub(crate) end: u64,
+    /// The last key before; empty when there is none.
+    pub(crate) after: Vec<u8>,
+    /// What is wrong.
+    pub(crate) detail: String,
+}
+
+/// Reads every entry of the table that `info` describes that is still valid, whatever has become of
+/// header, footer and size.
+///
+/// # Errors
+/// `MissingFile` when there is no such file, `Io`.
+pub(crate) fn inspect(disk: &dyn Disk, path: &Path, info: &TableInfo) -> Result<Inspection> {
+    let file = Arc::new(TableFile::assume(disk, path, info)?);
+    let mut walk = Walk::span(Arc::clone(&file), file.entries_at(), file.footer_at());
+    let mut inspection = Inspection::default();
+    let mut last_key = Vec::new();
+    loop {
+        match walk.step() {
+            Ok(Some(entry)) => {
+                inspection.count(&entry);
+                last_key.clear();
+                last_key.extend_from_slice(walk.key());
+            }
+            Ok(None) => return Ok(inspection),
+            Err(AtlasError::Corrupt { detail, .. }) => {
+                // Nothing is damaged when all entries were there: a section, or a longer file.
+                if inspection.entries == info.entries {
+                    return Ok(inspection);
+                }
+                let offset = walk.offset();
+                let next = next_entry(&file, offset.saturating_add(1))?;
+                let end = next.unwrap_or(file.footer_at());
+                if inspection.places.len() < MAX_PLACES {
+                    let after = last_key.clone();
+                    inspection.places.push(DamagedPlace {
+                        offset,
+                        end,
+                        after,
+                        detail,
+                    });
+                }
+                let Some(next) = next else {
+                    return Ok(inspection);
+                };
+                walk = Walk::span(Arc::clone(&file), next, file.footer_at());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+impl Inspection {
+    fn count(&mut self, entry: &Entry) {
+        self.entries += 1;
+        self.tombstones += u64::from(entry.value_length.is_none());
+        let (least, most) = self.lsns.unwrap_or((entry.lsn, entry.lsn));
+        self.lsns = Some((least.min(entry.lsn), most.max(entry.lsn)));
+    }
+}
+
+/// The offset of the first valid entry at or after `from`.
+fn next_entry(file: &Arc<TableFile>, from: u64) -> Result<Option<u64>> {
+    let end = file.footer_at();
+    let mut window = Vec::new();
+    let mut start = from;
+    while start < end {
+        let left = usize::try_from(end - start).unwrap_or(usize::MAX);
+        window.resize(left.min(SEARCH + SEARCH_HEAD), 0);
+        let read = file.read_some(&mut window, start)?;
+        for place in 0..read.min(SEARCH) {
+            let bytes = window.get(place..read).unwrap_or_default();
+            let offset = start.saturating_add(count(place));
+            if !could_be_entry(bytes, end - offset) {
+                continue;
+            }
+            match Walk::span(Arc::clone(file), offset, end).step() {
+                Ok(_) => return Ok(Some(offset)),
+                Err(AtlasError::Corrupt { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if read < window.len() {
+            break;
+        }
+        start = start.saturating_add(count(SEARCH));
+    }
+    Ok(None)
+}
+
+/// Whether the lengths at the head of `bytes` fit together: cheap to ask, and rarely true by chance.
+fn could_be_entry(bytes: &[u8], room: u64) -> bool {
+    let Some(length) = u32_at(bytes, super::PREFIX_DATA_LENGTH).map(u64::from) else {
+        return false;
+    };
+    let data = bytes.get(PREFIX_LENGTH..).unwrap_or_default();
+    if length == 0 || length.saturating_add(count(PREFIX_LENGTH)) > room {
+        return false;
+    }
+    codec::decode::<Head<'_>>(data).is_ok_and(|(head, used)| {
+        let value = head.value_length.unwrap_or(0);
+        !head.key.is_empty() && count(used).checked_add(value) == Some(length)
+    })
+}

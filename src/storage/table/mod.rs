@@ -1,0 +1,135 @@
+//! Tables: immutable files of entries in key order. This is the format, byte by byte.
+//!
+//! ```text
+//! table  = header entry* section* footer          all integers little-endian
+//!
+//! header   offset  bytes
+//!               0      4  magic "AKVT"
+//!               4      2  format version: 1
+//!               6      2  flags: 0; a set bit says that a section stands before the footer;
+//!                         bits 8 to 15: whoever does not know it must not read the file,
+//!                         bits 0 to 7: whoever does not know it may ignore the section
+//!               8      8  file id: random, stands in the manifest too
+//!
+//! entry         0      4  checksum over: file id, offset of this entry in the file (8 bytes each),
+//!                         length, data
+//!               4      4  length of data
+//!               8      n  data: head, then the value's bytes
+//!
+//! head     a bincode struct (see codec.rs):
+//!                         key      byte string, at least 1 byte
+//!                         LSN      u64
+//!                         length   Option<u64>: bytes of the value; none: a tombstone
+//!
+//! footer        0      8  number of entries
+//!               8      4  checksum over: file id, offset of the footer in the file (8 bytes each),
+//!                         header, number of entries
+//!              12      4  magic "AKVE"
+//! ```
+//!
+//! What holds of a valid table: it has at least one entry; keys ascend strictly, as bytes; there are as
+//! many entries as the footer says; without flags the last one ends where the footer begins. The
+//! checksums begin with the file's identity and the place, so that swapped files and misplaced blocks
+//! do not check.
+//!
+//! Versions: header, footer and the footer's checksum stay as they are in every later version, so that
+//! a newer file can be told from a damaged one. A table of this version stays readable for ever, and
+//! its entries can be read one after another without any section.
+
+mod builder;
+mod check;
+mod cursor;
+mod frame;
+mod index;
+mod inspect;
+mod reader;
+#[cfg(test)]
+pub(super) mod tests;
+mod walk;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Lsn, file_name};
+
+pub(crate) use builder::{TableBuilder, remove_temporary};
+pub(crate) use check::read_back;
+pub(crate) use cursor::TableCursor;
+pub(crate) use index::Index;
+pub(crate) use inspect::{DamagedPlace, Inspection, inspect};
+pub(crate) use reader::{Found, Table};
+
+const MAGIC: [u8; 4] = *b"AKVT";
+const END_MAGIC: [u8; 4] = *b"AKVE";
+/// The version this program writes, and the newest it reads.
+const VERSION: u16 = 1;
+/// Flags that must be understood by whoever reads the file.
+const MUST_UNDERSTAND: u16 = 0xFF00;
+
+const HEADER_LENGTH: usize = 16;
+const HEADER_VERSION: usize = MAGIC.len();
+const HEADER_FLAGS: usize = HEADER_VERSION + 2;
+const HEADER_FILE_ID: usize = HEADER_FLAGS + 2;
+
+const FOOTER_LENGTH: usize = 16;
+const FOOTER_CHECKSUM: usize = 8;
+const FOOTER_MAGIC: usize = FOOTER_CHECKSUM + 4;
+
+/// Checksum and length, before an entry's data.
+const PREFIX_LENGTH: usize = 8;
+const PREFIX_DATA_LENGTH: usize = 4;
+/// The most bytes of a head besides the key and its length: an LSN and an optional length.
+const MAX_HEAD_NUMBERS: usize = 9 + 1 + 9;
+/// No key of any store is longer: the upper end of the option `max_key_size`.
+const MAX_KEY_LENGTH: u64 = 1 << 20;
+
+/// A value of more bytes is admitted by the caller before memory is taken for it.
+pub(crate) const ADMIT_ABOVE: u64 = 64 * 1024;
+
+/// What an entry's data begins with.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Head<'a> {
+    #[serde(borrow, with = "serde_bytes")]
+    key: &'a [u8],
+    lsn: Lsn,
+    /// `None`: a tombstone.
+    value_length: Option<u64>,
+}
+
+/// What is known of a table without opening it. It stands in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TableInfo {
+    /// The file's number, which its name is made of.
+    pub(crate) number: u64,
+    /// The file's identity, as in its header.
+    pub(crate) file_id: u64,
+    /// Bytes of the file.
+    pub(crate) size: u64,
+    /// CRC-32 of the whole file.
+    pub(crate) checksum: u32,
+    /// Entries, tombstones included; at least 1.
+    pub(crate) entries: u64,
+    /// Tombstones.
+    pub(crate) tombstones: u64,
+    /// The first key.
+    #[serde(with = "serde_bytes")]
+    pub(crate) min_key: Vec<u8>,
+    /// The last key.
+    #[serde(with = "serde_bytes")]
+    pub(crate) max_key: Vec<u8>,
+    /// The lowest LSN of an entry.
+    pub(crate) min_lsn: Lsn,
+    /// The highest LSN of an entry.
+    pub(crate) max_lsn: Lsn,
+}
+
+/// Where a table stands when it is finished.
+pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(file_name::table(number))
+}
+
+/// Where a table stands while it is written.
+pub(crate) fn temporary_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(file_name::temporary(&file_name::table(number)))
+}

@@ -1,0 +1,206 @@
+//! Reading a segment. A reader never changes anything and decides nothing: it says which entries are
+//! valid, where they end, and what stands after.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{
+    ENTRY_HEAD, ENTRY_NONCE_AT, Entry, HEADER_SIZE, HeaderError, SegmentHeader, data_length,
+    decode_entry,
+};
+use crate::storage::disk::{self, Disk, DiskFile, count};
+use crate::storage::error::{AtlasError, Result};
+use crate::storage::{Lsn, file_name};
+
+/// Bytes read at once; an entry that is larger is read whole.
+const WINDOW: usize = 256 * 1024;
+
+/// A segment open for reading.
+#[derive(Debug)]
+pub(crate) struct SegmentReader {
+    file: Arc<dyn DiskFile>,
+    path: PathBuf,
+    header: SegmentHeader,
+    /// Entries end here at the latest: the file's length, or where the manifest closed the segment.
+    end: u64,
+    /// Where the next entry is looked for.
+    offset: u64,
+    window: Vec<u8>,
+    window_start: u64,
+}
+
+/// What stands in a segment after its last valid entry in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Remainder {
+    /// The offset after the last byte that is not zero; `None` when all are.
+    pub(crate) used_to: Option<u64>,
+    /// The first valid entry found at any offset: its offset and LSN.
+    pub(crate) first_entry: Option<(u64, Lsn)>,
+    /// The highest durable LSN that a valid entry carries, and that entry's offset.
+    pub(crate) proof: Option<(Lsn, u64)>,
+}
+
+impl SegmentReader {
+    /// Opens the segment with this file number in `dir` and reads its header.
+    pub(crate) fn open(disk: &dyn Disk, dir: &Path, number: u64) -> Result<SegmentReader> {
+        let path = dir.join(file_name::segment(number));
+        let file = disk.open(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => AtlasError::MissingFile {
+                path: path.clone(),
+                detail: "there is no such file".to_owned(),
+            },
+            _ => AtlasError::io("open", &path, error),
+        })?;
+        let end = file
+            .length()
+            .map_err(|error| AtlasError::io("read", &path, error))?;
+        let mut block = vec![0; HEADER_SIZE];
+        let read = disk::read_full(&*file, &mut block, 0)
+            .map_err(|error| AtlasError::io("read", &path, error))?;
+        let header = SegmentHeader::decode(block.get(..read).unwrap_or_default())
+            .map_err(|error| header_error(&path, error))?;
+        if header.number != number {
+            let detail = format!("its header has file number {}", header.number);
+            return Err(AtlasError::corrupt(&path, 0, detail));
+        }
+        let offset = count(HEADER_SIZE);
+        Ok(SegmentReader {
+            file,
+            path,
+            header,
+            end,
+            offset,
+            window: Vec::new(),
+            window_start: 0,
+        })
+    }
+
+    /// Ignores what stands at and after `end`.
+    pub(crate) fn limit(&mut self, end: u64) {
+        self.end = self.end.min(end);
+    }
+
+    pub(crate) fn header(&self) -> &SegmentHeader {
+        &self.header
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the next entry is looked for.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Goes on reading at `offset`.
+    pub(crate) fn seek(&mut self, offset: u64) {
+        self.offset = offset;
+    }
+
+    /// The entry at the present offset if it is valid and has this LSN; the reader then stands behind
+    /// it. Otherwise the reader stays.
+    pub(crate) fn next_if(&mut self, expected: Lsn) -> Result<Option<Entry<'_>>> {
+        let nonce = self.header.nonce;
+        let offset = self.offset;
+        let Some(size) = self.entry_size(offset)? else {
+            return Ok(None);
+        };
+        let bytes = self.bytes_at(offset, size)?;
+        // Looked at twice so that the borrow of the answer does not outlive a refusal.
+        if decode_entry(bytes, nonce).is_none_or(|entry| entry.lsn != expected) {
+            return Ok(None);
+        }
+        self.offset = offset + count(size);
+        Ok(decode_entry(self.bytes_at(offset, size)?, nonce))
+    }
+
+    /// Bytes of the entry at `offset` by the length it states; `None` when it would pass the end.
+    fn entry_size(&mut self, offset: u64) -> Result<Option<usize>> {
+        if offset + count(ENTRY_HEAD) > self.end {
+            return Ok(None);
+        }
+        let Some(length) = data_length(self.bytes_at(offset, ENTRY_HEAD)?) else {
+            return Ok(None);
+        };
+        let size = ENTRY_HEAD + length;
+        Ok((offset + count(size) <= self.end).then_some(size))
+    }
+
+    /// Exactly `size` bytes at `offset`, which must lie before the end; fewer when the file is cut
+    /// while it is read.
+    fn bytes_at(&mut self, offset: u64, size: usize) -> Result<&[u8]> {
+        let within = offset >= self.window_start
+            && offset + count(size) <= self.window_start + count(self.window.len());
+        if !within {
+            let rest = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(usize::MAX);
+            self.window.resize(size.max(WINDOW).min(rest), 0);
+            let read = disk::read_full(&*self.file, &mut self.window, offset)
+                .map_err(|error| AtlasError::io("read", &self.path, error))?;
+            self.window.truncate(read);
+            self.window_start = offset;
+        }
+        let start = usize::try_from(offset - self.window_start).unwrap_or(usize::MAX);
+        let bytes = self.window.get(start..).unwrap_or_default();
+        Ok(bytes.get(..size).unwrap_or(bytes))
+    }
+
+    /// Looks for valid entries at every offset from `from` to the end.
+    pub(crate) fn look_ahead(&mut self, from: u64) -> Result<Remainder> {
+        let mut remainder = Remainder::default();
+        let nonce = self.header.nonce.to_le_bytes();
+        let finder = memchr::memmem::Finder::new(&nonce);
+        let mut start = from;
+        while start < self.end {
+            let rest = usize::try_from(self.end - start).unwrap_or(usize::MAX);
+            let bytes = self.bytes_at(start, rest.min(WINDOW))?.to_vec();
+            if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
+                remainder.used_to = Some(start + count(last) + 1);
+            }
+            for at in finder.find_iter(&bytes) {
+                self.consider(start + count(at), from, &mut remainder)?;
+            }
+            // A nonce may lie across two windows: the next begins a little before this one's end.
+            // Fewer bytes than asked for: the file is being cut, and ends here.
+            if bytes.len() < rest.min(WINDOW) || bytes.len() == rest {
+                break;
+            }
+            start += count(bytes.len() - (nonce.len() - 1));
+        }
+        Ok(remainder)
+    }
+
+    /// Notes the entry whose nonce stands at `nonce_at`, if one does.
+    fn consider(&mut self, nonce_at: u64, from: u64, remainder: &mut Remainder) -> Result<()> {
+        let Some(offset) = nonce_at.checked_sub(count(ENTRY_NONCE_AT)) else {
+            return Ok(());
+        };
+        if offset < from {
+            return Ok(());
+        }
+        let nonce = self.header.nonce;
+        let Some(size) = self.entry_size(offset)? else {
+            return Ok(());
+        };
+        let Some(entry) = decode_entry(self.bytes_at(offset, size)?, nonce) else {
+            return Ok(());
+        };
+        let (lsn, durable) = (entry.lsn, entry.durable_lsn);
+        remainder.first_entry.get_or_insert((offset, lsn));
+        if remainder.proof.is_none_or(|(proven, _)| durable > proven) {
+            remainder.proof = Some((durable, offset));
+        }
+        Ok(())
+    }
+}
+
+fn header_error(path: &Path, error: HeaderError) -> AtlasError {
+    match error {
+        HeaderError::Damaged(detail) => AtlasError::corrupt(path, 0, detail),
+        HeaderError::Newer(found) => AtlasError::NewerFormat {
+            path: path.to_path_buf(),
+            found,
+            supported: super::VERSION,
+        },
+    }
+}

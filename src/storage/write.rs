@@ -1,0 +1,419 @@
+//! The way of a write: limits, the writer's lock, room, the log, the memtable, the answer.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::core::{Core, add, lock};
+use super::disk::count;
+use super::durability::CurrentReaders;
+use super::error::{AtlasError, Result};
+use super::event::Event;
+use super::manifest::SegmentEnd;
+use super::recovery;
+use super::view::{Sealed, View};
+use super::wal::writer::SegmentWriter;
+use super::wal::{HEADER_SIZE, Kind, MARK_SIZE, NewEntry};
+use super::{Conditional, Expected, Lsn, Operation, Options, WalSyncStrategy, file_name};
+
+/// With the disk full, a write tries again at most this often.
+const FULL_RETRY: Duration = Duration::from_millis(250);
+/// The most that a write is slowed down while flushing is behind.
+const MOST_DELAY: Duration = Duration::from_millis(2);
+/// How long a waiting write sleeps before it looks again by itself.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Bytes that the log needs for an operation besides key and value, at most.
+const OPERATION_OVERHEAD: usize = 24;
+
+/// The one writer.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    segment: SegmentWriter,
+    last_lsn: Lsn,
+    /// An append failed: the segment must be closed before the next write.
+    broken: bool,
+    /// When a write last found no room on the disk.
+    refused_at: Option<Instant>,
+}
+
+impl Writer {
+    pub(crate) fn new(segment: SegmentWriter, last_lsn: Lsn) -> Writer {
+        Writer {
+            segment,
+            last_lsn,
+            broken: false,
+            refused_at: None,
+        }
+    }
+
+    /// LSN of the last write.
+    pub(crate) fn last_lsn(&self) -> Lsn {
+        self.last_lsn
+    }
+
+    /// Whether memtable and segment must be sealed before an entry of `size` bytes.
+    fn is_full(&self, view: &View, options: &Options, size: usize) -> bool {
+        let used = self.segment.offset();
+        let over = used + count(size) > count(options.segment_size);
+        self.broken
+            || view.active.bytes() >= options.memtable_size
+            || (over && used > count(HEADER_SIZE))
+    }
+}
+
+impl Core {
+    /// Appends one atomic write, in order; [`Core::settle`] makes it an answer.
+    pub(crate) fn submit(&self, operations: &[Operation<'_>]) -> Result<Lsn> {
+        let size = self.check_operations(operations)?;
+        let mut writer = self.writer_with_room(size)?;
+        self.append(&mut writer, Kind::Operations, operations)
+    }
+
+    /// Waits until the policy lets a write be answered.
+    pub(crate) fn settle(&self, lsn: Lsn) -> Result<()> {
+        match self.options.sync {
+            WalSyncStrategy::EveryWrite => self.durability.wait(lsn),
+            WalSyncStrategy::Interval { .. } | WalSyncStrategy::OsDefault => Ok(()),
+        }
+    }
+
+    /// Writes if the key's newest state, visible or not, is as expected. An answer that depends on
+    /// that state, a refusal too, waits until the state may be answered.
+    pub(crate) fn compare_and_swap(
+        &self,
+        key: &[u8],
+        expected: Expected<'_>,
+        new: Option<&[u8]>,
+    ) -> Result<Conditional> {
+        let operation = match new {
+            Some(value) => Operation::Put { key, value },
+            None => Operation::Delete { key },
+        };
+        let size = self.check_operations(&[operation])?;
+        let mut writer = self.writer_with_room(size)?;
+        let current = self.view().newest(key)?;
+        let holds = match (expected, &current) {
+            (Expected::Absent, None) => true,
+            (Expected::Value(value), Some(current)) => current.value == value,
+            (Expected::Version(lsn), Some(current)) => current.lsn == lsn,
+            _ => false,
+        };
+        if !holds {
+            let state = writer.last_lsn;
+            drop(writer);
+            self.settle(state)?;
+            return Ok(Conditional::Refused(current));
+        }
+        let lsn = self.append(&mut writer, Kind::Operations, &[operation])?;
+        drop(writer);
+        self.settle(lsn)?;
+        Ok(Conditional::Done(lsn))
+    }
+
+    pub(crate) fn check_key(&self, key: &[u8]) -> Result<()> {
+        let limit = self.options.max_key_size;
+        match key.len() {
+            0 => Err(AtlasError::EmptyKey),
+            length if length > limit => Err(AtlasError::KeyTooLarge {
+                length: count(length),
+                limit: count(limit),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the limits; returns about how many bytes the write takes in the log.
+    fn check_operations(&self, operations: &[Operation<'_>]) -> Result<usize> {
+        self.check_count(operations.len())?;
+        let mut bytes = 0;
+        for operation in operations {
+            self.check_key(operation.key())?;
+            let length = operation.value().map_or(0, <[u8]>::len);
+            let limit = self.options.max_value_size;
+            if length > limit {
+                let (length, limit) = (count(length), count(limit));
+                return Err(AtlasError::ValueTooLarge { length, limit });
+            }
+            bytes += operation.key().len() + length;
+        }
+        let limit = self.options.max_batch_size;
+        if bytes > limit {
+            return Err(AtlasError::BatchTooLarge {
+                length: count(bytes),
+                limit: count(limit),
+            });
+        }
+        Ok(MARK_SIZE + bytes + operations.len() * OPERATION_OVERHEAD)
+    }
+
+    /// Checks a number of operations or keys.
+    pub(crate) fn check_count(&self, operations: usize) -> Result<()> {
+        let limit = self.options.max_batch_operations;
+        if operations > limit {
+            let (count, limit) = (count(operations), count(limit));
+            return Err(AtlasError::TooManyOperations { count, limit });
+        }
+        Ok(())
+    }
+
+    /// The writer, with room in memtable and segment for an entry of `size` bytes. While flushing is
+    /// behind, writes are first slowed down, then wait.
+    fn writer_with_room(&self, size: usize) -> Result<MutexGuard<'_, Writer>> {
+        self.slow_down();
+        let started = Instant::now();
+        loop {
+            self.check_open()?;
+            self.durability.check()?;
+            let seen = self.flushed.beats();
+            let mut writer = lock(&self.writer);
+            let view = self.view();
+            if !writer.is_full(&view, &self.options, size) {
+                self.note_wait(started);
+                return Ok(writer);
+            }
+            if view.sealed.len() < self.options.max_sealed_memtables {
+                self.seal_or_refuse(&mut writer)?;
+                self.note_wait(started);
+                return Ok(writer);
+            }
+            drop(writer);
+            self.wait_for_flush(started, seen)?;
+        }
+    }
+
+    /// Delays a write a little when the last free memtable fills up, so that writers meet the speed of
+    /// flushing before they have to wait.
+    fn slow_down(&self) {
+        let view = self.view();
+        let half = self.options.memtable_size / 2;
+        let above = view.active.bytes().saturating_sub(half);
+        if view.sealed.len() < self.options.max_sealed_memtables || above == 0 || half == 0 {
+            return;
+        }
+        let most = u64::try_from(MOST_DELAY.as_micros()).unwrap_or(0);
+        let delay = (most * count(above) / count(half)).min(most);
+        add(&self.counters.slowed_writes, 1);
+        add(&self.counters.stall_us, delay);
+        std::thread::sleep(Duration::from_micros(delay));
+    }
+
+    fn note_wait(&self, started: Instant) {
+        let waited = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if waited > 1000 {
+            add(&self.counters.stall_us, waited);
+        }
+    }
+
+    /// Waits until a memtable was flushed; the caller looks again.
+    fn wait_for_flush(&self, started: Instant, seen: u64) -> Result<()> {
+        if let Some(reason) = self.disk_full() {
+            return Err(AtlasError::DiskFull { reason });
+        }
+        if !self.options.background {
+            return self.flush_oldest().map(|_| ());
+        }
+        let waited = started.elapsed();
+        if waited >= self.options.stall_timeout {
+            let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+            return Err(AtlasError::Stalled { waited_ms });
+        }
+        if self.counters.stalled_writes.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.tell(&Event::Stalled { cause: "flushing" });
+        }
+        self.flush_bell.ring();
+        self.flushed.wait(seen, LOOK_AGAIN);
+        Ok(())
+    }
+
+    /// Seals memtable and segment; a full disk is told as such.
+    fn seal_or_refuse(&self, writer: &mut Writer) -> Result<()> {
+        let too_soon = writer
+            .refused_at
+            .is_some_and(|at| at.elapsed() < FULL_RETRY);
+        if let Some(reason) = self
+            .disk_full()
+            .filter(|_| too_soon && self.options.background)
+        {
+            return Err(AtlasError::DiskFull { reason });
+        }
+        match self.seal(writer) {
+            Err(error) if error.is_out_of_space() => {
+                writer.refused_at = Some(Instant::now());
+                Err(self.refuse_full(&error))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Seals the memtable and the segment together and lets fresh ones take the writes. The new
+    /// segment and the manifest that names it are durable before the first entry goes there.
+    pub(crate) fn seal(&self, writer: &mut Writer) -> Result<()> {
+        let mut installed = self.manifest();
+        let mut next = installed.manifest.clone();
+        let first_lsn = writer.last_lsn.next().ok_or(AtlasError::Exhausted {
+            what: "the LSNs of this epoch",
+            remedy: "restart to open the next epoch",
+        })?;
+        let closed = SegmentEnd {
+            offset: writer.segment.offset(),
+            last_lsn: writer.last_lsn,
+        };
+        if let Some(segment) = next.segments.last_mut() {
+            segment.closed = Some(closed);
+        }
+        let number = next.next_file_number;
+        let created = recovery::create_segment(
+            &*self.disk,
+            &self.dir,
+            &self.options,
+            (&mut next, first_lsn),
+        );
+        // The number is spent even if the file was not made whole.
+        installed.manifest.next_file_number = next.next_file_number;
+        let segment = match created.and_then(|segment| {
+            self.install(&mut installed, next)?;
+            Ok(segment)
+        }) {
+            Ok(segment) => segment,
+            Err(error) => {
+                self.discard_segment(number, &error);
+                return Err(error);
+            }
+        };
+        self.durability.rotated(Arc::clone(segment.file()));
+        let old = std::mem::replace(&mut writer.segment, segment);
+        writer.broken = false;
+        writer.refused_at = None;
+        let (number, last_lsn) = (old.header().number, writer.last_lsn);
+        self.change_view(|view| {
+            let memtable = std::mem::take(&mut view.active);
+            view.sealed.insert(
+                0,
+                Arc::new(Sealed {
+                    memtable,
+                    segment: number,
+                    last_lsn,
+                }),
+            );
+        });
+        drop(installed);
+        self.resume();
+        self.flush_bell.ring();
+        Ok(())
+    }
+
+    /// Removes what a failed attempt left of a segment that no manifest names.
+    fn discard_segment(&self, number: u64, error: &AtlasError) {
+        if error.leaves_outcome_open() {
+            self.durability.stop_writing(error);
+            return;
+        }
+        let name = file_name::segment(number);
+        // It may be there under either name, or not at all; recovery takes care of the rest.
+        let _ = self
+            .disk
+            .remove(&self.dir.join(file_name::temporary(&name)));
+        let _ = self.disk.remove(&self.dir.join(name));
+    }
+
+    /// Appends an entry, takes it into the memtable and shows it to readers as the policy allows.
+    pub(crate) fn append(
+        &self,
+        writer: &mut Writer,
+        kind: Kind,
+        operations: &[Operation<'_>],
+    ) -> Result<Lsn> {
+        self.durability.check()?;
+        let lsn = writer.last_lsn.next().ok_or(AtlasError::Exhausted {
+            what: "the LSNs of this epoch",
+            remedy: "restart to open the next epoch",
+        })?;
+        let durable_lsn = self.durability.durable();
+        let appended = writer.segment.append(&NewEntry {
+            lsn,
+            kind,
+            durable_lsn,
+            operations,
+        });
+        let bytes = match appended {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(self.append_failed(writer, error)),
+        };
+        let readers = CurrentReaders {
+            durability: &self.durability,
+            snapshots: &self.snapshots,
+            writing: lsn,
+        };
+        let view = self.view();
+        view.active
+            .apply(operations, lsn, &readers, || self.durability.publish(lsn));
+        writer.last_lsn = lsn;
+        self.durability.appended(lsn, kind != Kind::Operations);
+        add(&self.counters.log_bytes, bytes);
+        add(&self.counters.writes, count(operations.len()));
+        let size = |operation: &Operation<'_>| {
+            operation.key().len() + operation.value().map_or(0, <[u8]>::len)
+        };
+        add(
+            &self.counters.written_bytes,
+            count(operations.iter().map(size).sum()),
+        );
+        Ok(lsn)
+    }
+
+    /// The bytes behind the last whole entry are not known: nothing more goes to this segment. On a
+    /// full disk the entry cannot be whole, so it is refused; otherwise writing stops.
+    fn append_failed(&self, writer: &mut Writer, error: AtlasError) -> AtlasError {
+        if !matches!(error, AtlasError::Io { .. }) {
+            return error;
+        }
+        writer.broken = true;
+        if error.is_out_of_space() {
+            writer.refused_at = Some(Instant::now());
+            return self.refuse_full(&error);
+        }
+        self.durability.stop_writing(&error);
+        let lsn = writer.last_lsn.next().unwrap_or(Lsn::MAX);
+        AtlasError::OutcomeUnknown {
+            lsn,
+            reason: error.to_string(),
+        }
+    }
+
+    /// Appends and syncs a mark when the log was synced and then quiet for `quiet`: it proves the
+    /// durable LSN to a later recovery.
+    pub(crate) fn mark(&self, quiet: Duration) -> Result<()> {
+        if !self.durability.wants_mark(quiet) {
+            return Ok(());
+        }
+        // A writer at work means that it is not quiet.
+        let Ok(mut writer) = self.writer.try_lock() else {
+            return Ok(());
+        };
+        let view = self.view();
+        if writer.is_full(&view, &self.options, MARK_SIZE) || !self.durability.wants_mark(quiet) {
+            self.durability.skip_mark();
+            return Ok(());
+        }
+        let lsn = self.append(&mut writer, Kind::DurableMark, &[])?;
+        drop(writer);
+        self.durability.wait(lsn)
+    }
+
+    /// Writes again when the disk was full and there is room now.
+    pub(crate) fn try_resume(&self) -> Result<()> {
+        if self.disk_full().is_none() {
+            return Ok(());
+        }
+        let mut writer = lock(&self.writer);
+        let view = self.view();
+        if view.sealed.len() >= self.options.max_sealed_memtables {
+            return Ok(());
+        }
+        if writer.is_full(&view, &self.options, MARK_SIZE) {
+            return self.seal(&mut writer);
+        }
+        self.resume();
+        Ok(())
+    }
+}

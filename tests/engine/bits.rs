@@ -1,0 +1,150 @@
+//! Every bit of a small store flipped: no wrong value, nothing synced lost in silence.
+
+use std::path::PathBuf;
+
+use atlaskv::storage::{KIB, Options};
+
+use crate::damage::{self, fill};
+use crate::sim_disk::SimDisk;
+use crate::store::{self, Contents, POLICIES};
+
+/// A store with tables, sealed segments and an open one, all of it synced but the last group; and
+/// how many keys are proven to be synced.
+fn small_store() -> (SimDisk, Contents, usize, Options) {
+    let options = Options {
+        memtable_size: 1024 * KIB,
+        segment_size: 8 * KIB,
+        max_sealed_memtables: 4,
+        ..store::options(POLICIES[1])
+    };
+    let disk = SimDisk::new(9);
+    let engine = store::open(&disk, &options).unwrap();
+    let mut model = Contents::new();
+    fill(&engine, &mut model, 0..30, 20);
+    engine.flush().unwrap();
+    fill(&engine, &mut model, 30..60, 20);
+    engine.flush().unwrap();
+    fill(&engine, &mut model, 60..75, 300);
+    engine.sync().unwrap();
+    let proven = model.len();
+    fill(&engine, &mut model, 75..85, 300);
+    assert!(store::segments(&disk).len() > 1);
+    assert!(store::named(&disk, ".sst").len() > 1);
+    (disk.copy(), model, proven, options)
+}
+
+/// Looks at a store with one flipped bit.
+fn check_flip(disk: &SimDisk, model: &Contents, proven: usize, options: &Options, place: &str) {
+    let before = disk.files();
+    let engine = match store::open(disk, options) {
+        Ok(engine) => engine,
+        Err(_) => {
+            assert!(
+                before == disk.files(),
+                "{place}: refused, yet the disk changed"
+            );
+            return;
+        }
+    };
+    let cut = engine.recovery_report().cut_from;
+    for (number, (key, (lsn, value))) in model.iter().enumerate() {
+        match engine.get(key) {
+            Ok(Some(found)) => {
+                assert!(
+                    found.lsn == *lsn && found.value == value,
+                    "{place}: a wrong value"
+                );
+            }
+            Ok(None) => {
+                assert!(
+                    number >= proven,
+                    "{place}: key {number} was lost in silence"
+                );
+                assert!(
+                    cut.is_some(),
+                    "{place}: key {number} was lost and nothing said"
+                );
+            }
+            Err(_) => {}
+        }
+    }
+    if let Ok(found) = store::contents(&engine) {
+        assert!(found.len() >= proven, "{place}: a scan left keys out");
+        let expected = damage::first(model, found.len());
+        assert_eq!(store::difference(&found, &expected), "", "{place}");
+    }
+    let after = disk.files();
+    for path in before
+        .keys()
+        .filter(|path| path.to_string_lossy().ends_with(".sst"))
+    {
+        assert!(
+            after.contains_key(path),
+            "{place}: {} is gone",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_never_wrong_data() {
+    let (disk, model, proven, options) = small_store();
+    let files: Vec<(PathBuf, Vec<u8>)> = disk.files().into_iter().collect();
+    let mut places: Vec<(PathBuf, usize)> = Vec::new();
+    for (path, bytes) in &files {
+        // Of the zeros after the last entry some will do.
+        let used = bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
+        let end = (used + 64).min(bytes.len()) * 8;
+        places.extend((0..end).map(|bit| (path.clone(), bit)));
+    }
+    let all = places.len() as u64;
+    let budget = store::budget(6000).min(all);
+    for seed in store::seeds(1) {
+        let _repeat = store::Repeat {
+            test: "a_flipped_bit",
+            seed,
+        };
+        let mut random = fastrand::Rng::with_seed(seed);
+        random.shuffle(&mut places);
+        for (path, bit) in &places[..budget as usize] {
+            let flipped = disk.copy();
+            damage::flip(&flipped, path, bit / 8, (bit % 8) as u8);
+            let place = format!("bit {bit} of {}", path.display());
+            check_flip(&flipped, &model, proven, &options, &place);
+        }
+    }
+}
+
+#[test]
+fn files_cut_short_or_zeroed_are_never_wrong_data() {
+    let (disk, model, proven, options) = small_store();
+    for (path, bytes) in disk.files() {
+        for sector in 0..bytes.len().div_ceil(512) {
+            let (start, end) = (sector * 512, ((sector + 1) * 512).min(bytes.len()));
+            let place = format!("sector {sector} of {}", path.display());
+            let zeroed = disk.copy();
+            zeroed.edit(&path, |bytes| bytes[start..end].fill(0));
+            if zeroed.files() != disk.files() {
+                check_flip(
+                    &zeroed,
+                    &model,
+                    proven,
+                    &options,
+                    &format!("{place} zeroed"),
+                );
+            }
+            let cut = disk.copy();
+            cut.edit(&path, |bytes| bytes.truncate(start));
+            check_flip(
+                &cut,
+                &model,
+                proven,
+                &options,
+                &format!("{place}: cut before"),
+            );
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The engine on a simulated disk: model, crashes, faults, damage, threads.
+//!
+//! Every random test prints its seed. `ATLASKV_TEST_SEED` repeats one run of it, `ATLASKV_TEST_RUNS`
+//! multiplies the budget (100: as usual).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "test code"
+)]
+
+mod bits;
+mod crash;
+mod damage;
+mod faults;
+mod model;
+mod recovery;
+mod script;
+mod sim_disk;
+mod store;
