@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn changes_are_read_and_unescaped() {
-        let put = Change::Put(b"a\tb".to_vec(), b"".to_vec());
+        let put = Change::Put(br"a\tb".to_vec(), b"".to_vec());
         assert_eq!(Change::read(br"put	a\\tb	"), Ok(put));
         let delete = Change::Delete(b"a b".to_vec());
         assert_eq!(Change::read(b"delete\ta b"), Ok(delete));
