@@ -4,7 +4,12 @@
 //! 200,000 by default; `ATLASKV_BENCH_DIR` the directory, a temporary one by default. Figures of one run
 //! say little on a busy machine: compare two sides in one run.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark"
+)]
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -29,7 +34,15 @@ fn report(workload: &str, operations: u64, took: Duration) {
 }
 
 fn open(dir: &Path, sync: WalSyncStrategy) -> Engine {
-    Engine::open(RealDisk::shared(), dir, Options { sync, ..Options::default() }).unwrap()
+    Engine::open(
+        RealDisk::shared(),
+        dir,
+        Options {
+            sync,
+            ..Options::default()
+        },
+    )
+    .unwrap()
 }
 
 fn reads_and_scans(dir: &Path, keys: u64) {
@@ -41,17 +54,29 @@ fn reads_and_scans(dir: &Path, keys: u64) {
     report("put, random order, os-default", keys, started.elapsed());
     let started = Instant::now();
     engine.compact().unwrap();
-    println!("{:<44} {:>12.2} s", "flush and full compaction", started.elapsed().as_secs_f64());
+    println!(
+        "{:<44} {:>12.2} s",
+        "flush and full compaction",
+        started.elapsed().as_secs_f64()
+    );
     let started = Instant::now();
     for number in 0..keys {
         assert!(engine.get(&key(number * 7 % keys)).unwrap().is_some());
     }
-    report("get, random, found, from one table", keys, started.elapsed());
+    report(
+        "get, random, found, from one table",
+        keys,
+        started.elapsed(),
+    );
     let started = Instant::now();
     for number in 0..keys {
         assert!(engine.get(&key(keys + number)).unwrap().is_none());
     }
-    report("get, random, not found, from one table", keys, started.elapsed());
+    report(
+        "get, random, not found, from one table",
+        keys,
+        started.elapsed(),
+    );
     let started = Instant::now();
     let mut scan = engine.scan(&ScanRange::default()).unwrap();
     let mut entries = 0;
@@ -109,7 +134,9 @@ fn bare_syncs(dir: &Path) {
 }
 
 fn main() {
-    let keys = std::env::var("ATLASKV_BENCH_KEYS").ok().and_then(|keys| keys.parse().ok());
+    let keys = std::env::var("ATLASKV_BENCH_KEYS")
+        .ok()
+        .and_then(|keys| keys.parse().ok());
     let home = match std::env::var_os("ATLASKV_BENCH_DIR") {
         Some(dir) => tempfile::tempdir_in(dir).unwrap(),
         None => tempfile::tempdir().unwrap(),
