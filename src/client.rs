@@ -63,8 +63,9 @@ impl Default for ClientOptions {
     fn default() -> ClientOptions {
         ClientOptions {
             connect_timeout: Duration::from_secs(5),
-            read_timeout: Some(Duration::from_secs(30)),
-            write_timeout: Some(Duration::from_secs(30)),
+            // Longer than the 60 s for which a server lets a write wait for its disk.
+            read_timeout: Some(Duration::from_secs(90)),
+            write_timeout: Some(Duration::from_secs(90)),
             name: concat!("atlaskv-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             max_answer_size: 512 * 1024 * 1024,
             pipeline_requests: 1024,

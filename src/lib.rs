@@ -13,6 +13,7 @@
 //! - [`server`] owns sockets and threads; only `server::dispatch` sees a request and the engine.
 //! - [`client`] is a blocking client, used by `atlaskv-ctl` and by the tests.
 
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod daemon;

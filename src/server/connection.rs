@@ -51,14 +51,14 @@ pub(super) fn serve(shared: &Shared, stream: &Stream) {
         left_when_stopping: None,
     };
     let ending = connection.run();
-    log::debug!("a connection has ended: {ending:?}");
     match ending {
         Ending::Stopping => {
             let message = "the server is stopping";
             connection.tell(ErrorCode::ShuttingDown, message);
         }
         Ending::Told => connection.linger(),
-        Ending::Closed | Ending::Lost(_) => {}
+        Ending::Closed => {}
+        Ending::Lost(error) => log::debug!("a connection was lost: {error}"),
     }
 }
 

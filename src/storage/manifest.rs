@@ -151,7 +151,7 @@ impl Manifest {
         found.copied().unwrap_or_else(|| Lsn::epoch_start(epoch))
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
         codec::encode(self, &mut body);
         let mut bytes = Vec::with_capacity(BODY_AT + body.len());

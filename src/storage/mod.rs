@@ -16,6 +16,8 @@ mod event;
 mod examine;
 mod file_name;
 mod flush;
+#[cfg(test)]
+mod golden;
 mod lsn;
 mod manifest;
 mod memtable;

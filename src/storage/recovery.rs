@@ -14,6 +14,7 @@
 //! again and again with the same result.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -151,8 +152,13 @@ fn remove_temporaries(disk: &dyn Disk, dir: &Path, files: &[DirEntry]) -> Result
     for file in files {
         if file_name::parse(&file.name) == FileName::Temporary {
             let path = dir.join(&file.name);
-            disk.remove(&path)
-                .map_err(|error| AtlasError::io("remove", &path, error))?;
+            match disk.remove(&path) {
+                // Making the first manifest has taken its own temporary file away already.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(AtlasError::io("remove", &path, error));
+                }
+                _ => {}
+            }
         }
     }
     Ok(())

@@ -24,3 +24,4 @@ mod recovery;
 mod script;
 mod sim_disk;
 mod store;
+mod threads;

@@ -309,9 +309,17 @@ impl State {
         })
     }
 
-    /// Notes a failed sync, for [`SimDisk::violations`].
-    fn sync_failed(&mut self, what: &str) {
-        self.control.failed_sync = Some(what.to_owned());
+    /// Notes a failed sync, for [`SimDisk::violations`]. An unfinished file that is not the next
+    /// manifest is thrown away, and one that the disk had no room for too: nothing depends on it.
+    fn sync_failed(&mut self, path: &Path, fault: Fault) {
+        let unfinished = path.extension().is_some_and(|end| end == "tmp");
+        let full = matches!(
+            fault,
+            Fault::Fail(Errno::Full | Errno::Quota) | Fault::FailDone(Errno::Full | Errno::Quota)
+        );
+        if !unfinished || (split(path).1.starts_with("MANIFEST") && !full) {
+            self.control.failed_sync = Some(path.display().to_string());
+        }
     }
 
     /// Who takes the lock begins anew, as a new process would.
@@ -380,7 +388,7 @@ impl Disk for SimDisk {
         let fault = state.begin(CallKind::SyncDir, path)?;
         state.names.check_dir(path)?;
         if fault.is_failure() {
-            state.sync_failed(&path.display().to_string());
+            state.sync_failed(path, fault);
         }
         fault.refuse()?;
         state.names.sync(path);
@@ -563,14 +571,14 @@ impl DiskFile for SimFile {
         if state.inodes[&self.inode].sync_failed {
             state.violation("synced again", &self.path);
         }
-        if fault.is_failure() {
-            state.sync_failed(&self.path.display().to_string());
-            state.inodes.get_mut(&self.inode).unwrap().sync_failed = true;
-        }
-        fault.refuse()?;
         // What is written while the sync is under way is not made durable by it.
         let upto = state.sequence;
         state = self.disk.wait_at_gate(state, &self.path)?;
+        if fault.is_failure() {
+            state.sync_failed(&self.path, fault);
+            state.inodes.get_mut(&self.inode).unwrap().sync_failed = true;
+        }
+        fault.refuse()?;
         if fault == Fault::SyncDropped {
             let mut random = state.random.fork();
             let inode = state.inodes.get_mut(&self.inode).unwrap();

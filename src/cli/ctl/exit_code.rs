@@ -1,0 +1,105 @@
+//! What a client's error means for the exit code: the one place that decides it.
+
+use crate::cli::Failure;
+use crate::client::ClientError;
+use crate::exit::Exit;
+use crate::protocol::ErrorCode;
+
+/// The failure of a command whose request failed.
+pub(super) fn failure(error: ClientError) -> Failure {
+    let exit = exit_of(&error);
+    let name = match &error {
+        ClientError::Unreachable { .. } => "unreachable".to_owned(),
+        ClientError::Timeout(_) => "timeout".to_owned(),
+        ClientError::Lost { .. } | ClientError::Broken { .. } => "connection-lost".to_owned(),
+        ClientError::Server { code, .. } => code.to_string(),
+        ClientError::TooLarge { .. } => ErrorCode::FrameTooLarge.to_string(),
+        _ => "protocol-error".to_owned(),
+    };
+    let message = match error {
+        ClientError::Server { message, .. } => message,
+        other => other.to_string(),
+    };
+    Failure::new(exit, name, message)
+}
+
+/// The exit code of a client's error.
+fn exit_of(error: &ClientError) -> Exit {
+    match error {
+        ClientError::Server { code, .. } => exit_of_code(*code),
+        ClientError::TooLarge { .. } => Exit::Refused,
+        _ => Exit::Unreachable,
+    }
+}
+
+/// The exit code of a server's error code.
+fn exit_of_code(code: ErrorCode) -> Exit {
+    match code {
+        ErrorCode::EmptyKey | ErrorCode::LsnNotAssigned => Exit::Usage,
+        ErrorCode::LsnLost | ErrorCode::Damaged => Exit::Damaged,
+        ErrorCode::Timeout | ErrorCode::ShuttingDown | ErrorCode::Closed => Exit::Unreachable,
+        ErrorCode::Io | ErrorCode::OutcomeUnknown | ErrorCode::Internal => Exit::Io,
+        _ => Exit::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::ERROR_CODES;
+
+    fn server(code: ErrorCode) -> ClientError {
+        ClientError::Server {
+            code,
+            message: "why".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_is_not_there_is_5() {
+        let error = ClientError::Unreachable {
+            address: "127.0.0.1:1".to_owned(),
+            source: std::io::ErrorKind::ConnectionRefused.into(),
+        };
+        assert_eq!(failure(error).exit, Exit::Unreachable);
+        let lost = ClientError::Lost {
+            reason: String::new(),
+        };
+        assert_eq!(failure(lost).exit, Exit::Unreachable);
+        assert_eq!(
+            failure(server(ErrorCode::ShuttingDown)).exit,
+            Exit::Unreachable
+        );
+    }
+
+    #[test]
+    fn refusals_are_8_and_carry_the_server_s_name_and_words() {
+        for code in [
+            ErrorCode::ReadOnly,
+            ErrorCode::DiskFull,
+            ErrorCode::ValueTooLarge,
+            ErrorCode::NotPermitted,
+            ErrorCode::ServerFull,
+            ErrorCode::Busy,
+            ErrorCode::Unknown(999),
+        ] {
+            let failure = failure(server(code));
+            assert_eq!(failure.exit, Exit::Refused, "{code}");
+            assert_eq!(
+                (failure.code, failure.message),
+                (code.to_string(), "why".into())
+            );
+        }
+    }
+
+    #[test]
+    fn no_error_ends_well_or_looks_like_a_plain_no() {
+        for info in ERROR_CODES {
+            let exit = exit_of_code(info.code);
+            assert!(!matches!(exit, Exit::Done | Exit::No), "{}", info.name);
+        }
+        assert_eq!(exit_of_code(ErrorCode::EmptyKey), Exit::Usage);
+        assert_eq!(exit_of_code(ErrorCode::Damaged), Exit::Damaged);
+        assert_eq!(exit_of_code(ErrorCode::OutcomeUnknown), Exit::Io);
+    }
+}

@@ -1,0 +1,197 @@
+//! Which daemon to talk to, and how.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Result;
+use super::exit_code::failure;
+use crate::cli::Failure;
+use crate::client::{Client, ClientOptions};
+use crate::exit::Exit;
+
+/// Where `atlaskvd` listens unless it is told otherwise.
+const DEFAULT_ADDRESS: &str = "127.0.0.1:7390";
+/// Where its socket is as a service, and as `make run` starts it.
+const DEFAULT_SOCKETS: [&str; 2] = ["/run/atlaskv/atlaskv.sock", "./atlaskv-data/atlaskv.sock"];
+/// Seconds to wait for an answer unless told otherwise: longer than the 60 s for which a server lets a
+/// write wait for its disk.
+const DEFAULT_TIMEOUT: u64 = 90;
+
+/// What a command is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Plane {
+    /// Data: TCP, or the Unix socket when only that is named.
+    Data,
+    /// Administration, or something else that can take long: its answer is waited for as long as it
+    /// takes, unless a time is named.
+    PatientData,
+    /// Administration: the Unix socket.
+    Administration,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Target {
+    /// The daemon's TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]
+    #[arg(long, global = true, value_name = "HOST:PORT")]
+    addr: Option<String>,
+
+    /// The daemon's Unix socket, for administration, and for data when no address is given
+    /// [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+
+    /// How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
+}
+
+/// One way to a daemon.
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    Tcp(String),
+    Unix(PathBuf),
+}
+
+impl Target {
+    pub(super) fn connect(&self, plane: Plane) -> Result<Client> {
+        let options = self.options(plane);
+        let connected = match self.way(plane)? {
+            Way::Tcp(address) => Client::connect(&address, options),
+            Way::Unix(path) => Client::connect_unix(&path, options),
+        };
+        connected.map_err(failure)
+    }
+
+    fn options(&self, plane: Plane) -> ClientOptions {
+        let timeout = Duration::from_secs(self.timeout.unwrap_or(DEFAULT_TIMEOUT));
+        let patient = plane != Plane::Data && self.timeout.is_none();
+        ClientOptions {
+            connect_timeout: timeout.min(ClientOptions::default().connect_timeout),
+            read_timeout: (!patient).then_some(timeout),
+            write_timeout: Some(timeout),
+            name: concat!("atlaskv-ctl/", env!("CARGO_PKG_VERSION")).to_owned(),
+            ..ClientOptions::default()
+        }
+    }
+
+    fn way(&self, plane: Plane) -> Result<Way> {
+        let address = env::var("ATLASKV_ADDR")
+            .ok()
+            .filter(|text| !text.is_empty());
+        let socket = env::var_os("ATLASKV_SOCKET").filter(|path| !path.is_empty());
+        let socket = socket.map(PathBuf::from);
+        match plane {
+            Plane::Data | Plane::PatientData => Ok(self.data_way(address, socket)),
+            Plane::Administration => self.administration_way(socket, &DEFAULT_SOCKETS),
+        }
+    }
+
+    /// A flag wins over the environment, an address over a socket.
+    fn data_way(&self, address: Option<String>, socket: Option<PathBuf>) -> Way {
+        let flags = [
+            self.addr.clone().map(Way::Tcp),
+            self.socket.clone().map(Way::Unix),
+        ];
+        let environment = [address.map(Way::Tcp), socket.map(Way::Unix)];
+        let named = flags.into_iter().chain(environment).flatten().next();
+        named.unwrap_or_else(|| Way::Tcp(DEFAULT_ADDRESS.to_owned()))
+    }
+
+    /// A socket that is named, or the first default that is there. An address alone may be another
+    /// daemon's than the default socket, so it is refused.
+    fn administration_way(&self, socket: Option<PathBuf>, defaults: &[&str]) -> Result<Way> {
+        if let Some(path) = self.socket.clone().or(socket) {
+            return Ok(Way::Unix(path));
+        }
+        if self.addr.is_some() {
+            return Err(Failure::usage(
+                "administration needs the daemon's Unix socket: name it with --socket",
+            ));
+        }
+        let found = defaults.iter().find(|path| Path::new(path).exists());
+        found.map(|path| Way::Unix(path.into())).ok_or_else(|| {
+            let tried = defaults.join(" nor ");
+            Failure::new(
+                Exit::Unreachable,
+                "unreachable",
+                format!(
+                    "no socket of atlaskvd found: neither --socket nor ATLASKV_SOCKET is given, and \
+                     neither {tried} exists; is atlaskvd running?"
+                ),
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(addr: Option<&str>, socket: Option<&str>) -> Target {
+        Target {
+            addr: addr.map(str::to_owned),
+            socket: socket.map(PathBuf::from),
+            timeout: None,
+        }
+    }
+
+    fn tcp(address: &str) -> Way {
+        Way::Tcp(address.to_owned())
+    }
+
+    fn unix(path: &str) -> Way {
+        Way::Unix(path.into())
+    }
+
+    #[test]
+    fn data_goes_over_tcp_unless_only_a_socket_is_named() {
+        let address = || Some("env:1".to_owned());
+        let socket = || Some(PathBuf::from("/env"));
+        assert_eq!(
+            target(None, None).data_way(None, None),
+            tcp(DEFAULT_ADDRESS)
+        );
+        assert_eq!(target(None, None).data_way(None, socket()), unix("/env"));
+        assert_eq!(
+            target(None, None).data_way(address(), socket()),
+            tcp("env:1")
+        );
+        let flag = target(None, Some("/flag"));
+        assert_eq!(flag.data_way(address(), socket()), unix("/flag"));
+        let both = target(Some("flag:1"), Some("/flag"));
+        assert_eq!(both.data_way(address(), socket()), tcp("flag:1"));
+    }
+
+    #[test]
+    fn administration_goes_over_the_socket_that_is_named_or_found() {
+        let socket = || Some(PathBuf::from("/env"));
+        let named = target(Some("flag:1"), Some("/flag"));
+        assert_eq!(
+            named.administration_way(socket(), &[]).unwrap(),
+            unix("/flag")
+        );
+        let none = target(None, None);
+        assert_eq!(
+            none.administration_way(socket(), &[]).unwrap(),
+            unix("/env")
+        );
+        let found = none.administration_way(None, &["/no/such", "/"]).unwrap();
+        assert_eq!(found, unix("/"));
+    }
+
+    #[test]
+    fn without_a_socket_administration_says_what_was_tried() {
+        let failure = target(None, None)
+            .administration_way(None, &["/no/such", "/nor/such"])
+            .unwrap_err();
+        assert_eq!(failure.exit, Exit::Unreachable);
+        for tried in ["--socket", "ATLASKV_SOCKET", "/no/such", "/nor/such"] {
+            assert!(failure.message.contains(tried), "{}", failure.message);
+        }
+        let failure = target(Some("flag:1"), None).administration_way(None, &["/"]);
+        assert_eq!(failure.unwrap_err().exit, Exit::Usage);
+    }
+}

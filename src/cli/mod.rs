@@ -1,0 +1,24 @@
+//! What the command-line tools are made of. Their `main` functions are thin.
+//!
+//! Results go to standard output, messages to standard error. With `--format json` everything, errors
+//! included, is one document on standard output; `docs/ctl.md` describes it.
+
+pub mod ctl;
+pub mod escape;
+mod failure;
+mod files;
+pub mod hex;
+mod json;
+mod lines;
+mod output;
+
+pub use failure::Failure;
+pub use output::{Format, Output};
+
+use crate::exit;
+
+/// The end of a command's `--help`: its examples, then the table of exit codes.
+#[must_use]
+pub fn after_help(examples: &str) -> String {
+    format!("Examples:\n{}\n\n{}", examples.trim_end(), exit::table())
+}
