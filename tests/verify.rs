@@ -213,7 +213,9 @@ fn a_damaged_entry_of_a_table_is_a_loss_and_is_named() {
     let offset = found.findings[0].offset.unwrap();
     assert!((900..=1000).contains(&offset), "{report:#?}");
     assert_eq!(found.findings[0].lsns, table.lsns);
-    assert!(found.findings[0].detail.contains("key00"), "{report:#?}");
+    let place = &found.findings[1];
+    assert_eq!((place.offset, place.lsns), (Some(offset), table.lsns));
+    assert!(place.detail.contains("key00"), "{report:#?}");
     assert_eq!(
         verify(&RealDisk, &dir, QUICK).unwrap().verdict,
         Verdict::Sound,

@@ -1,3 +1,4 @@
+//! The policy by simulation, and merging against a model.
 #![allow(clippy::disallowed_methods, reason = "tests damage files by hand")]
 #![allow(
     clippy::as_conversions,
