@@ -1,6 +1,10 @@
 //! Frozen bytes, damage of every kind, and tables of other versions.
 #![allow(clippy::disallowed_methods, reason = "tests damage files by hand")]
-#![allow(clippy::as_conversions, reason = "test code")]
+#![allow(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "test code"
+)]
 
 use std::ops::Bound;
 use std::sync::Arc;

@@ -16,7 +16,6 @@ use bytes::Bytes;
 use fastrand::Rng;
 
 use super::*;
-use crate::storage::codec::Checksum;
 use crate::storage::disk::{DirEntry, DirLock, Disk, DiskFile, RealDisk};
 use crate::storage::merge::Source;
 use crate::storage::{AtlasError, Result, Versioned};
