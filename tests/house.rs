@@ -57,13 +57,23 @@ impl Source {
         self.path == format!("{room}.rs") || self.path.starts_with(&format!("{room}/"))
     }
 
+    /// Whether it is a room's tests in a file of their own.
+    fn is_tests(&self) -> bool {
+        self.path.ends_with("/tests.rs") || self.path.ends_with("_tests.rs")
+    }
+
     /// Its lines without comments and without the tests at its end, numbered from 1.
     fn code(&self) -> Vec<(usize, &str)> {
         let whole: Vec<&str> = self.text.lines().collect();
         let tests = whole.windows(2).position(|pair| {
             pair[0].trim() == "#[cfg(test)]" && pair[1].trim_start().starts_with("mod ")
         });
-        let lines = whole[..tests.unwrap_or(whole.len())].iter().enumerate();
+        let end = if self.is_tests() {
+            0
+        } else {
+            tests.unwrap_or(whole.len())
+        };
+        let lines = whole[..end].iter().enumerate();
         lines
             .map(|(number, line)| (number + 1, without_comment(line)))
             .collect()
