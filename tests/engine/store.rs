@@ -11,7 +11,7 @@ use atlaskv::storage::{
 use crate::sim_disk::SimDisk;
 
 /// The data directory on the simulated disk.
-pub(crate) const DIR: &str = "/data";
+pub(crate) const DIR: &str = "/srv/data";
 
 /// The three policies; the interval is the test's own, by `maintain`.
 pub(crate) const POLICIES: [WalSyncStrategy; 3] = [
