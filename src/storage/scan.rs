@@ -146,6 +146,7 @@ impl Scan {
             State::Ended(reason) => return Err(AtlasError::ScanEnded { reason }),
         };
         let page = fill_page(pinned, max_entries.max(1), max_bytes, admit);
+        pinned.merge.park();
         *self
             .shared
             .last_used
