@@ -203,7 +203,10 @@ fn load(engine: &Engine, rounds: u32) {
         writers.push(scope.spawn(|| write_pairs(engine, rounds)));
         writers.push(scope.spawn(|| count_up(engine, rounds / 4)));
         writers.push(scope.spawn(|| count_up(engine, rounds / 4)));
-        let outcomes: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
+        let outcomes: Vec<_> = writers
+            .into_iter()
+            .map(std::thread::ScopedJoinHandle::join)
+            .collect();
         stop.store(true, Ordering::Relaxed);
         upkeep.join().unwrap();
         for reader in readers {
