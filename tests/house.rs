@@ -65,11 +65,6 @@ impl Source {
         self.path == format!("{room}.rs") || self.path.starts_with(&format!("{room}/"))
     }
 
-    /// Whether it is a room's tests in a file of their own.
-    fn is_tests(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.ends_with("_tests.rs")
-    }
-
     /// Its lines without comments and without the tests at its end, numbered from 1.
     fn code(&self) -> Vec<(usize, &str)> {
         let whole: Vec<&str> = self.text.lines().collect();
