@@ -1,5 +1,6 @@
 //! The store: opening it, reading, writing, closing it.
 
+use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,7 @@ use super::view::value_of;
 use super::wal::Kind;
 use super::{
     CompactionSummary, Conditional, Expected, Lsn, Operation, Options, QuarantinedFile,
-    RecoveryReport, Scan, ScanRange, Stats, Versioned, quarantine, recovery,
+    RecoveryReport, Scan, ScanRange, Stats, Versioned, file_name, quarantine, recovery,
 };
 
 /// An open store. Share it by reference or in an `Arc`: every method takes `&self`.
@@ -370,23 +371,32 @@ impl Drop for Engine {
     }
 }
 
-/// Makes the data directory, its name durable.
+/// Makes the data directory, its name durable and those above it. A directory without a manifest is
+/// treated as new even when it is there: whoever made it may have crashed before its name was synced.
 fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
     match disk.list(dir) {
-        Ok(_) => return Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Ok(files) if files.iter().any(|file| file.name == file_name::MANIFEST) => return Ok(()),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => disk
+            .create_dir(dir)
+            .map_err(|error| AtlasError::io("create", dir, error))?,
         Err(error) => return Err(AtlasError::io("list", dir, error)),
     }
-    disk.create_dir(dir)
-        .map_err(|error| AtlasError::io("create", dir, error))?;
-    match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => disk
-            .sync_dir(parent)
-            .map_err(|error| AtlasError::io("sync", parent, error)),
-        None => disk
-            .sync_dir(Path::new("."))
-            .map_err(|error| AtlasError::io("sync", dir, error)),
+    for above in dir.ancestors().skip(1) {
+        let above = if above.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            above
+        };
+        match disk.sync_dir(above) {
+            // Who may not read a directory did not make a name in it: that is its owner's to sync.
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
+                return Err(AtlasError::io("sync", above, error));
+            }
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 impl Core {

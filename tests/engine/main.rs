@@ -8,6 +8,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::as_conversions,
+    clippy::big_endian_bytes,
     clippy::cast_possible_truncation,
     clippy::disallowed_methods,
     clippy::print_stderr,

@@ -10,7 +10,7 @@ use atlaskv::storage::{
 };
 
 use crate::sim_disk::SimDisk;
-use crate::store::{self, Change, Contents, POLICIES};
+use crate::store::{self, Change, Contents, POLICIES, Scanned};
 
 /// What can be done. A list of these is a run; any part of a run is a run, so that it can be shrunk.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ struct Held {
     scan: Scan,
     lsn: Lsn,
     /// What it has still to give, in its order.
-    rest: Vec<(Vec<u8>, Vec<u8>, Lsn)>,
+    rest: Vec<Scanned>,
 }
 
 struct Run {
@@ -174,7 +174,7 @@ fn random_options(random: &mut fastrand::Rng) -> Options {
 }
 
 /// What a scan of this state gives.
-fn expected_scan(model: &Contents, range: &ScanRange) -> Vec<(Vec<u8>, Vec<u8>, Lsn)> {
+fn expected_scan(model: &Contents, range: &ScanRange) -> Vec<Scanned> {
     let inside = |key: &Vec<u8>| {
         range.from.as_ref().is_none_or(|from| key >= from)
             && range.to.as_ref().is_none_or(|to| key < to)
@@ -415,8 +415,12 @@ fn attempt(seed: u64, ops: &[Op]) -> std::result::Result<(), String> {
             run.step(op)
                 .map_err(|error| format!("op {place}: {error}"))?;
         }
-        run.reopen(if seed % 2 == 0 { End::Close } else { End::Kill })
-            .map_err(|error| format!("the last reopening: {error}"))?;
+        run.reopen(if seed.is_multiple_of(2) {
+            End::Close
+        } else {
+            End::Kill
+        })
+        .map_err(|error| format!("the last reopening: {error}"))?;
         Ok(())
     };
     match catch_unwind(AssertUnwindSafe(run)) {

@@ -272,7 +272,7 @@ fn damage_that_the_manifest_proves_refuses() {
     let entries = damage::entries(&damage::bytes(&disk, &segments[0]));
     // Nothing but the first entries is left of the log: only the manifest knows of the eighth.
     disk.edit(&segments[0], |bytes| {
-        bytes[entries[3].place.start..].fill(0)
+        bytes[entries[3].place.start..].fill(0);
     });
     disk.edit(&segments[1], |bytes| bytes[HEADER..].fill(0));
     let error = refusal(&disk, &options, "only the manifest proves");

@@ -11,7 +11,7 @@ use atlaskv::storage::{
 use crate::sim_disk::SimDisk;
 
 /// The data directory on the simulated disk.
-pub(crate) const DIR: &str = "/data";
+pub(crate) const DIR: &str = "/srv/data";
 
 /// The three policies; the interval is the test's own, by `maintain`.
 pub(crate) const POLICIES: [WalSyncStrategy; 3] = [
@@ -22,6 +22,9 @@ pub(crate) const POLICIES: [WalSyncStrategy; 3] = [
 
 /// Every key with the LSN and the value of the write that set it.
 pub(crate) type Contents = BTreeMap<Vec<u8>, (Lsn, Vec<u8>)>;
+
+/// An entry of a scan: key, value and LSN.
+pub(crate) type Scanned = (Vec<u8>, Vec<u8>, Lsn);
 
 /// A change of one key: its new value, or none.
 pub(crate) type Change = (Vec<u8>, Option<Vec<u8>>);
@@ -96,7 +99,7 @@ pub(crate) fn apply(contents: &mut Contents, changes: &[Change], lsn: Lsn) {
 }
 
 /// The rest of a scan, in pages of this many entries.
-pub(crate) fn drain(scan: &mut Scan, page: usize) -> Result<Vec<(Vec<u8>, Vec<u8>, Lsn)>> {
+pub(crate) fn drain(scan: &mut Scan, page: usize) -> Result<Vec<Scanned>> {
     let mut entries = Vec::new();
     loop {
         let next = scan.next_page(page, 1 << 20, &mut |_| Ok(()))?;
