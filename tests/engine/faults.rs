@@ -70,7 +70,7 @@ impl<'a> Watch<'a> {
 
     fn after(&mut self, step: &Step, history: &History, engine: &Engine) {
         let place = self.place;
-        if matches!(step, Step::Reopen) {
+        if matches!(step, Step::Reopen | Step::Abandon) {
             // Closed now, and opened next.
             self.stopped_at = None;
             return;

@@ -20,6 +20,7 @@ mod bits;
 mod crash;
 mod damage;
 mod faults;
+mod limits;
 mod model;
 mod recovery;
 mod script;

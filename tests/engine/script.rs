@@ -15,6 +15,8 @@ pub(crate) enum Step {
     Maintain,
     /// Closes and opens again.
     Reopen,
+    /// Drops and opens again: the log is replayed.
+    Abandon,
 }
 
 fn put(key: &str, length: usize, letter: u8) -> Change {
@@ -58,7 +60,7 @@ pub(crate) fn workload() -> Vec<Step> {
             0 => steps.push(Step::Flush),
             1 => steps.push(Step::Reopen),
             2 => steps.push(Step::Compact),
-            _ => {}
+            _ => steps.push(Step::Abandon),
         }
         // Over a page each, so that a torn tail has pages to tear.
         steps.push(Step::Write(vec![put("page", 5000, next())]));
@@ -190,6 +192,7 @@ impl History {
                 engine.compact()?;
             }
             Step::Maintain => engine.maintain()?,
+            Step::Abandon => {}
             Step::Reopen => {
                 engine.close()?;
                 self.durable = self.acknowledged;
@@ -240,7 +243,7 @@ pub(crate) fn play(disk: &SimDisk, options: &Options, seen: &mut dyn FnMut(Seen<
         }
         seen(Seen::After(&step, &history, &open));
         engine = Some(open);
-        if matches!(step, Step::Reopen) {
+        if matches!(step, Step::Reopen | Step::Abandon) {
             drop(engine.take());
             engine = self::open(disk, options, &mut history, seen);
         }
@@ -257,6 +260,8 @@ fn open(
     match store::open(disk, options) {
         Ok(engine) => {
             history.resolve(&engine);
+            // Recovery has written all of it to synced tables.
+            history.durable = history.acknowledged;
             Some(engine)
         }
         Err(error) => {
