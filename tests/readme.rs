@@ -50,12 +50,25 @@ impl Drop for Daemon {
 /// The commands of the README that begin with `ctl`, with the exit code that a comment states.
 fn commands() -> Vec<(String, i32)> {
     let readme = include_str!("../README.md");
-    let block = readme.split("alias ctl=").nth(1).unwrap().split("```").next().unwrap();
-    let lines = block.lines().filter(|line| line.starts_with("ctl ") || line.contains("| ctl "));
+    let block = readme
+        .split("alias ctl=")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let lines = block
+        .lines()
+        .filter(|line| line.starts_with("ctl ") || line.contains("| ctl "));
     let commands = lines.map(|line| {
         let (command, comment) = line.split_once("  #").unwrap_or((line, ""));
-        let code = comment.split_once("exit code ").and_then(|(_, rest)| rest.get(..1));
-        (command.trim().to_owned(), code.map_or(0, |code| code.parse().unwrap()))
+        let code = comment
+            .split_once("exit code ")
+            .and_then(|(_, rest)| rest.get(..1));
+        (
+            command.trim().to_owned(),
+            code.map_or(0, |code| code.parse().unwrap()),
+        )
     });
     commands.collect()
 }
@@ -67,7 +80,10 @@ fn every_command_of_the_first_five_minutes_does_what_it_says() {
     let commands = commands();
     assert!(commands.len() >= 13, "{commands:?}");
     for (command, expected) in commands {
-        let script = format!("ctl() {{ {} \"$@\"; }}; {command}", env!("CARGO_BIN_EXE_atlaskv-ctl"));
+        let script = format!(
+            "ctl() {{ {} \"$@\"; }}; {command}",
+            env!("CARGO_BIN_EXE_atlaskv-ctl")
+        );
         let output = Command::new("bash")
             .args(["-euc", &script])
             .env("ATLASKV_ADDR", &daemon.address)
@@ -76,7 +92,11 @@ fn every_command_of_the_first_five_minutes_does_what_it_says() {
             .unwrap();
         let printed = String::from_utf8_lossy(&output.stdout);
         let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(expected), "{command}: {printed} {said}");
+        assert_eq!(
+            output.status.code(),
+            Some(expected),
+            "{command}: {printed} {said}"
+        );
         if command == "ctl get greeting" {
             assert_eq!(printed, "hello\n");
         }
@@ -86,5 +106,9 @@ fn every_command_of_the_first_five_minutes_does_what_it_says() {
         .arg(home.path().join("atlaskv-data"))
         .output()
         .unwrap();
-    assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stdout));
+    assert!(
+        verify.status.success(),
+        "{}",
+        String::from_utf8_lossy(&verify.stdout)
+    );
 }

@@ -198,7 +198,9 @@ impl SegmentReader {
 /// Whether all bytes are zero. Most of a preallocated segment is, so this is quick: no early end, which
 /// lets the compiler compare many bytes at once.
 fn is_zero(bytes: &[u8]) -> bool {
-    bytes.chunks(4096).all(|chunk| chunk.iter().fold(0, |bits, byte| bits | byte) == 0)
+    bytes
+        .chunks(4096)
+        .all(|chunk| chunk.iter().fold(0, |bits, byte| bits | byte) == 0)
 }
 
 fn header_error(path: &Path, error: HeaderError) -> AtlasError {
