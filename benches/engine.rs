@@ -118,6 +118,28 @@ fn durable(dir: &Path, threads: u64) {
     engine.close().unwrap();
 }
 
+/// Opening a store whose log holds everything, as after a crash.
+fn recovery(dir: &Path, keys: u64) {
+    let large = 256 << 20;
+    let options = Options {
+        sync: WalSyncStrategy::OsDefault,
+        memtable_size: large,
+        segment_size: large,
+        ..Options::default()
+    };
+    let engine = Engine::open(RealDisk::shared(), dir, options.clone()).unwrap();
+    for number in 0..keys {
+        engine.put(&key(number), &VALUE).unwrap();
+    }
+    drop(engine);
+    let started = Instant::now();
+    let engine = Engine::open(RealDisk::shared(), dir, options).unwrap();
+    let took = started.elapsed();
+    assert_eq!(engine.recovery_report().replayed_operations, keys);
+    report("recovery: entries replayed and made safe", keys, took);
+    engine.close().unwrap();
+}
+
 /// What the disk itself gives: the other side of the durable figures.
 fn bare_syncs(dir: &Path) {
     let file = std::fs::File::create(dir.join("bare")).unwrap();
@@ -142,6 +164,7 @@ fn main() {
         None => tempfile::tempdir().unwrap(),
     };
     reads_and_scans(&home.path().join("reads"), keys.unwrap_or(200_000));
+    recovery(&home.path().join("recovery"), keys.unwrap_or(200_000));
     bare_syncs(home.path());
     for threads in [1, 8, 32] {
         durable(&home.path().join(format!("durable-{threads}")), threads);

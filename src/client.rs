@@ -1,10 +1,14 @@
 //! A blocking client, over TCP or the daemon's Unix socket.
 //!
-//! ```no_run
+//! ```
 //! use atlaskv::client::{Client, ClientError, ClientOptions};
 //!
 //! fn main() -> Result<(), ClientError> {
-//!     let mut client = Client::connect("127.0.0.1:7390", ClientOptions::default())?;
+//!     let address = "127.0.0.1:7390";
+//! #   let home = tempfile::tempdir().expect("a directory");
+//! #   let server = atlaskv::example::serve(home.path()).expect("a server");
+//! #   let address = &server.address().to_string();
+//!     let mut client = Client::connect(address, ClientOptions::default())?;
 //!     let lsn = client.put(b"apple", b"red")?;
 //!     client.sync(Some(lsn))?;
 //!     let found = client.get(b"apple")?;

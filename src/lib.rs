@@ -17,6 +17,8 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod daemon;
+#[doc(hidden)]
+pub mod example;
 pub mod exit;
 pub mod logging;
 pub mod protocol;

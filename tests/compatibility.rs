@@ -32,7 +32,10 @@ fn contents() -> BTreeMap<Vec<u8>, Vec<u8>> {
         contents.insert(format!("key{number:03}").into_bytes(), vec![b'a'; 40]);
     }
     for number in (0..120_u32).step_by(3) {
-        contents.insert(format!("key{number:03}").into_bytes(), number.to_le_bytes().to_vec());
+        contents.insert(
+            format!("key{number:03}").into_bytes(),
+            number.to_le_bytes().to_vec(),
+        );
     }
     for number in (0..120_u32).step_by(7) {
         contents.remove(format!("key{number:03}").as_bytes());
@@ -45,11 +48,15 @@ fn contents() -> BTreeMap<Vec<u8>, Vec<u8>> {
 
 fn write_contents(engine: &Engine) {
     for number in 0..120_u32 {
-        engine.put(format!("key{number:03}").as_bytes(), &[b'a'; 40]).unwrap();
+        engine
+            .put(format!("key{number:03}").as_bytes(), &[b'a'; 40])
+            .unwrap();
     }
     engine.flush().unwrap();
     for number in (0..120_u32).step_by(3) {
-        engine.put(format!("key{number:03}").as_bytes(), &number.to_le_bytes()).unwrap();
+        engine
+            .put(format!("key{number:03}").as_bytes(), &number.to_le_bytes())
+            .unwrap();
     }
     engine.flush().unwrap();
     for number in (0..120_u32).step_by(7) {
@@ -60,8 +67,14 @@ fn write_contents(engine: &Engine) {
     engine.put(&[0, 255, 10], b"").unwrap();
     engine.flush().unwrap();
     let batch = [
-        Operation::Put { key: b"batch-1", value: b"one" },
-        Operation::Put { key: b"batch-2", value: b"two" },
+        Operation::Put {
+            key: b"batch-1",
+            value: b"one",
+        },
+        Operation::Put {
+            key: b"batch-2",
+            value: b"two",
+        },
     ];
     engine.write(&batch).unwrap();
 }
@@ -70,7 +83,10 @@ fn read_contents(engine: &Engine) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut scan = engine.scan(&ScanRange::default()).unwrap();
     let page = scan.next_page(10_000, 1 << 20, &mut |_| Ok(())).unwrap();
     assert!(page.done);
-    page.entries.into_iter().map(|(key, value, _)| (key.to_vec(), value.to_vec())).collect()
+    page.entries
+        .into_iter()
+        .map(|(key, value, _)| (key.to_vec(), value.to_vec()))
+        .collect()
 }
 
 fn fixtures() -> PathBuf {
@@ -104,14 +120,21 @@ fn every_frozen_directory_opens_reads_and_goes_on() {
         for round in 0..2 {
             let engine = Engine::open(RealDisk::shared(), &dir, options()).unwrap();
             let report = engine.recovery_report();
-            assert_eq!((report.cut_from, &report.quarantined), (None, &Vec::new()), "{report:?}");
+            assert_eq!(
+                (report.cut_from, &report.quarantined),
+                (None, &Vec::new()),
+                "{report:?}"
+            );
             assert_eq!(report.replayed_operations > 0, round == 0, "{report:?}");
             assert_eq!(read_contents(&engine), contents(), "{}", version.display());
             for (key, value) in contents() {
                 assert_eq!(engine.get(&key).unwrap().unwrap().value, value);
             }
             let summary = engine.compact().unwrap();
-            assert_eq!(summary.entries_after, u64::try_from(contents().len()).unwrap());
+            assert_eq!(
+                summary.entries_after,
+                u64::try_from(contents().len()).unwrap()
+            );
             engine.close().unwrap();
         }
         opened += 1;

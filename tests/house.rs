@@ -71,7 +71,12 @@ impl Source {
         let tests = whole.windows(2).position(|pair| {
             pair[0].trim() == "#[cfg(test)]" && pair[1].trim_start().starts_with("mod ")
         });
-        let lines = whole[..tests.unwrap_or(whole.len())].iter().enumerate();
+        let end = if self.is_tests() {
+            0
+        } else {
+            tests.unwrap_or(whole.len())
+        };
+        let lines = whole[..end].iter().enumerate();
         lines
             .map(|(number, line)| (number + 1, without_comment(line)))
             .collect()

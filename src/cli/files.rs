@@ -133,6 +133,8 @@ fn sync_parent(place: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests see files as they are")]
+
     use std::fs;
 
     use super::*;

@@ -3,6 +3,7 @@
 //! Results go to standard output, messages to standard error. With `--format json` everything, errors
 //! included, is one document on standard output; `docs/ctl.md` describes it.
 
+pub mod compact_offline;
 pub mod ctl;
 pub mod escape;
 mod failure;
@@ -10,7 +11,9 @@ mod files;
 pub mod hex;
 mod json;
 mod lines;
+mod local;
 mod output;
+pub mod verify;
 
 pub use failure::Failure;
 pub use output::{Format, Output};

@@ -71,6 +71,8 @@ impl Output {
     /// As [`Output::write`].
     pub fn line(&mut self, line: &str) -> Result<()> {
         if self.on_stderr {
+            // What is said of the data is said when the data is out.
+            self.flush()?;
             // Nobody is left to be told that standard error failed.
             let _ = writeln!(io::stderr(), "{line}");
             return Ok(());

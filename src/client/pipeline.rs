@@ -11,12 +11,14 @@ use crate::protocol::{Request, Response};
 /// request. It cannot deadlock with the server: sending never waits, and receiving sends and
 /// receives whichever the socket allows.
 ///
-/// ```no_run
+/// ```
 /// # use atlaskv::client::{Client, ClientError, ClientOptions};
 /// use atlaskv::protocol::{Request, Response};
 ///
 /// # fn main() -> Result<(), ClientError> {
-/// # let mut client = Client::connect("127.0.0.1:7390", ClientOptions::default())?;
+/// # let home = tempfile::tempdir().expect("a directory");
+/// # let server = atlaskv::example::serve(home.path()).expect("a server");
+/// # let mut client = Client::connect(&server.address().to_string(), ClientOptions::default())?;
 /// let mut pipeline = client.pipeline();
 /// for key in [b"a", b"b", b"c"] {
 ///     pipeline.send(&Request::Put { key, value: b"1" })?;

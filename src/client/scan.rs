@@ -27,20 +27,23 @@ pub struct ScanOptions {
 
 /// An open scan: an iterator over entries that all belong to one state of the store.
 ///
-/// ```no_run
+/// ```
 /// # use atlaskv::client::{Client, ClientError, ClientOptions};
 /// use atlaskv::client::ScanOptions;
 ///
 /// # fn main() -> Result<(), ClientError> {
-/// # let mut client = Client::connect("127.0.0.1:7390", ClientOptions::default())?;
+/// # let home = tempfile::tempdir().expect("a directory");
+/// # let server = atlaskv::example::serve(home.path()).expect("a server");
+/// # let mut client = Client::connect(&server.address().to_string(), ClientOptions::default())?;
 /// let options = ScanOptions {
 ///     prefix: b"user:".to_vec(),
 ///     ..ScanOptions::default()
 /// };
-/// for entry in client.scan(&options)? {
-///     let entry = entry?;
-///     assert!(entry.key.starts_with(b"user:"));
-/// }
+/// client.put(b"user:1", b"ann")?;
+/// client.put(b"zebra", b"striped")?;
+/// let entries = client.scan(&options)?.collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(entries.len(), 1);
+/// assert_eq!(entries[0].value, "ann");
 /// # Ok(())
 /// # }
 /// ```

@@ -231,7 +231,7 @@ fn options(config: &Config, wishes: Sender<Wish>) -> Options {
     options
 }
 
-fn settings(config: &Config, max_connections: usize) -> Settings {
+pub(crate) fn settings(config: &Config, max_connections: usize) -> Settings {
     let (server, storage) = (&config.server, &config.storage);
     let idle = Duration::from_secs(server.idle_timeout_s);
     Settings {

@@ -1,4 +1,5 @@
-//! The reservation of memory for a large answer, before the engine reads it.
+//! The reservation of memory for the values of a large answer, before the engine reads them from tables.
+//! (Values in memtables are shared and not copied.)
 //!
 //! The engine asks in the middle of a read, where nobody may wait. So the asking never waits: when there
 //! is no room the read is given up, the room is waited for outside the engine, and the read done again.
@@ -7,9 +8,6 @@ use std::time::Instant;
 
 use super::budget::Reservation;
 use crate::storage::{AtlasError, Result};
-
-/// A value is in memory twice while it is copied into its answer.
-const COPIES: u64 = 2;
 
 /// The memory of one answer.
 pub(super) struct Admission<'a> {
@@ -53,10 +51,10 @@ impl<'a> Admission<'a> {
             self.asked = 0;
             self.short = None;
             let result = read(&mut |bytes| self.ask(bytes));
-            if self.asked > self.most {
-                return Ok(Admitted::TooLarge);
-            }
             match (result, self.short) {
+                (Err(AtlasError::OverBudget { .. }), _) if self.asked > self.most => {
+                    return Ok(Admitted::TooLarge);
+                }
                 (Err(AtlasError::OverBudget { .. }), Some(short)) => {
                     let raised = self.reservation.raise(short, deadline);
                     raised.map_err(|busy| over_budget(busy.bytes, busy.limit))?;
@@ -71,7 +69,7 @@ impl<'a> Admission<'a> {
         if self.asked > self.most {
             return Err(over_budget(self.asked, self.most));
         }
-        let needed = self.base.saturating_add(self.asked.saturating_mul(COPIES));
+        let needed = self.base.saturating_add(self.asked);
         self.reservation.try_raise(needed).map_err(|busy| {
             self.short = Some(needed);
             over_budget(busy.bytes, busy.limit)

@@ -74,7 +74,7 @@ impl<'a> Session<'a> {
             _ => {
                 self.settle(out);
                 let response = self.answer(&request, out);
-                return out.push(id, &response);
+                return self.push(id, &response, out);
             }
         };
         self.pending.push((id, submitted));
@@ -102,6 +102,22 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Adds an answer, after the memory of its copy is reserved.
+    fn push(&mut self, id: u32, response: &Response, out: &mut Outbox) {
+        let length = usize::try_from(response.frame_length()).unwrap_or(usize::MAX);
+        let limit = self.shared.settings.limits.max_frame_size;
+        if response.frame_length() <= u64::from(limit)
+            && let Err(busy) = self.reserve_beyond_free(length, out)
+        {
+            if let Response::ScanPage { scan, .. } = response {
+                // Its entries would be missing from what the client has seen.
+                self.scans.close(*scan);
+            }
+            return out.push(id, &busy);
+        }
+        out.push(id, response);
+    }
+
     fn submit(&self, operations: &[Operation<'_>]) -> Result<Lsn, Response> {
         self.engine()
             .submit(operations)
@@ -115,7 +131,7 @@ impl<'a> Session<'a> {
         self.submit(&operations)
     }
 
-    /// Reserves the memory of a list that a short request can make long.
+    /// Reserves so many bytes more, when they are more than a connection has free.
     fn reserve_beyond_free(&self, bytes: usize, out: &mut Outbox) -> Result<(), Response> {
         if bytes <= super::budget::FREE_BYTES {
             return Ok(());
@@ -152,13 +168,13 @@ impl<'a> Session<'a> {
             Request::MultiGet { keys } => self.multi_get(keys, out),
             Request::PutIfAbsent { key, value } => {
                 let outcome = self.engine().put_if_absent(key, value);
-                outcome.and_then(|outcome| self.conditional(outcome, out))
+                outcome.map(conditional)
             }
             Request::CompareAndSwap { key, expected, new } => {
                 let outcome = self
                     .engine()
                     .compare_and_swap(key, expectation(expected), *new);
-                outcome.and_then(|outcome| self.conditional(outcome, out))
+                outcome.map(conditional)
             }
             Request::ScanOpen { .. } => self.scan_open(request, out),
             Request::ScanNext {
@@ -215,7 +231,7 @@ impl<'a> Session<'a> {
 
     fn multi_get(&self, keys: &[&[u8]], out: &mut Outbox) -> storage::Result<Response> {
         let values = mem::size_of::<Option<Versioned>>().saturating_mul(keys.len());
-        if let Err(busy) = self.reserve_beyond_free(values.saturating_mul(2), out) {
+        if let Err(busy) = self.reserve_beyond_free(values, out) {
             return Ok(busy);
         }
         let read = self.admission(out).run(self.deadline(), |admit| {
@@ -239,21 +255,6 @@ impl<'a> Session<'a> {
         let message =
             format!("the answer is over the limit of {limit} bytes (max_frame_size): ask for less");
         Response::error(ErrorCode::AnswerTooLarge, message)
-    }
-
-    /// The value of a refusal is in memory already: what is reserved is its copy in the answer.
-    fn conditional(&self, outcome: Conditional, out: &mut Outbox) -> storage::Result<Response> {
-        let current = match outcome {
-            Conditional::Done(lsn) => return Ok(written(lsn)),
-            Conditional::Refused(current) => current,
-        };
-        let bytes = current.as_ref().map_or(0, |current| current.value.len());
-        if let Err(busy) = self.reserve_beyond_free(bytes.saturating_mul(2), out) {
-            return Ok(busy);
-        }
-        Ok(Response::Refused {
-            current: current.map(pair),
-        })
     }
 
     fn scan_open(&mut self, request: &Request<'_>, out: &mut Outbox) -> storage::Result<Response> {
@@ -321,9 +322,9 @@ impl<'a> Session<'a> {
         let entries = capped(max_entries, MAX_PAGE_ENTRIES);
         let bytes = capped(max_bytes, MAX_PAGE_BYTES);
         // Small values are not asked for one by one: a whole page of them is reserved beforehand.
-        let needed = out.reservation.bytes() + storage::disk::count(bytes.saturating_mul(2));
         let deadline = self.deadline();
         if bytes > super::budget::FREE_BYTES {
+            let needed = out.reservation.bytes() + storage::disk::count(bytes);
             let raised = out.reservation.raise(needed, deadline);
             raised.map_err(|busy| AtlasError::OverBudget {
                 bytes: busy.bytes,
@@ -408,6 +409,15 @@ fn error_code(error: &AtlasError) -> ErrorCode {
 
 fn written(lsn: Lsn) -> Response {
     Response::Written { lsn: lsn.as_u64() }
+}
+
+fn conditional(outcome: Conditional) -> Response {
+    match outcome {
+        Conditional::Done(lsn) => written(lsn),
+        Conditional::Refused(current) => Response::Refused {
+            current: current.map(pair),
+        },
+    }
 }
 
 fn pair(versioned: Versioned) -> (u64, bytes::Bytes) {

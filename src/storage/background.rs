@@ -80,6 +80,7 @@ impl Core {
         self.change_view(|view| {
             view.sealed.retain(|other| !Arc::ptr_eq(other, sealed));
             view.tables.splice(0..0, table);
+            view.flushed_lsn = sealed.last_lsn;
         });
         drop(installed);
         self.remove_obsolete(&[segment]);

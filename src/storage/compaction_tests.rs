@@ -1,3 +1,4 @@
+//! The policy by simulation, and merging against a model.
 #![allow(clippy::disallowed_methods, reason = "tests damage files by hand")]
 #![allow(
     clippy::as_conversions,
@@ -125,15 +126,15 @@ fn random_memtable(rng: &mut Rng, entries: u64, keys: u64, deletions: f64) -> Si
 fn tables_and_space_stay_bounded_under_every_kind_of_load() {
     let mut rng = Rng::with_seed(seed());
     for (what, deletions, keys) in [
-        ("overwriting", 0.0, 4000),
+        ("overwriting", 0.0, 1500),
         ("mostly inserting", 0.0, 1_000_000),
-        ("deleting half", 0.5, 4000),
-        ("deleting nearly all", 0.95, 4000),
+        ("deleting half", 0.5, 1500),
+        ("deleting nearly all", 0.95, 1500),
         ("a handful of keys", 0.1, 50),
     ] {
         let mut simulation = Simulation::default();
-        for _ in 0..runs(400) {
-            simulation.flush(random_memtable(&mut rng, 300, keys, deletions), 4, 32);
+        for _ in 0..runs(150) {
+            simulation.flush(random_memtable(&mut rng, 100, keys, deletions), 4, 32);
             simulation.check(what);
         }
         assert!(
@@ -158,13 +159,9 @@ fn flushes_of_very_different_sizes_stay_bounded() {
     let mut rng = Rng::with_seed(seed());
     for trigger in [2, 4, 10] {
         let mut simulation = Simulation::default();
-        for _ in 0..runs(400) {
-            let entries = 1 << rng.u32(0..11);
-            simulation.flush(
-                random_memtable(&mut rng, entries, 100_000, 0.1),
-                trigger,
-                32,
-            );
+        for _ in 0..runs(150) {
+            let entries = 1 << rng.u32(0..9);
+            simulation.flush(random_memtable(&mut rng, entries, 20_000, 0.1), trigger, 32);
             assert!(simulation.tables.len() <= 32);
             assert!(simulation.space() <= 2.6);
         }

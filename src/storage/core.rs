@@ -26,7 +26,7 @@ use super::scan::{Scans, Snapshots};
 use super::table::{self, Index, Table, TableInfo};
 use super::view::View;
 use super::write::Writer;
-use super::{Options, file_name};
+use super::{Lsn, Options, file_name};
 
 /// What the engine counts; see [`super::Stats`].
 #[derive(Debug, Default)]
@@ -50,6 +50,23 @@ pub(crate) fn add(counter: &AtomicU64, amount: u64) {
     counter.fetch_add(amount, Ordering::Relaxed);
 }
 
+/// What does not change while a store is open, so that nobody waits for the manifest to read it.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) database_id: [u8; 16],
+    pub(crate) epoch: u32,
+    /// See [`Manifest::past_epochs`].
+    pub(crate) past_epochs: Vec<Lsn>,
+}
+
+impl Identity {
+    /// The last LSN recovered of an earlier epoch; its start when nothing of it is known.
+    pub(crate) fn end_of_epoch(&self, epoch: u32) -> Lsn {
+        let found = self.past_epochs.iter().find(|last| last.epoch() == epoch);
+        found.copied().unwrap_or_else(|| Lsn::epoch_start(epoch))
+    }
+}
+
 /// The manifest in force.
 #[derive(Debug)]
 pub(crate) struct Installed {
@@ -63,6 +80,7 @@ pub(crate) struct Core {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
     pub(crate) options: Options,
+    pub(crate) identity: Identity,
     pub(crate) flushing: Mutex<()>,
     pub(crate) compacting: Mutex<()>,
     pub(crate) writer: Mutex<Writer>,
@@ -108,10 +126,17 @@ impl Core {
             active: Arc::default(),
             sealed: Vec::new(),
             tables: recovered.tables,
+            flushed_lsn: start,
+        };
+        let identity = Identity {
+            database_id: recovered.manifest.database_id,
+            epoch: recovered.manifest.epoch,
+            past_epochs: recovered.manifest.past_epochs.clone(),
         };
         Core {
             disk,
             dir,
+            identity,
             flushing: Mutex::new(()),
             compacting: Mutex::new(()),
             writer: Mutex::new(Writer::new(recovered.segment, start)),

@@ -100,6 +100,11 @@ impl Durability {
         Lsn::from_u64(self.visible.load(Ordering::Acquire))
     }
 
+    /// The last LSN given.
+    pub(crate) fn appended(&self) -> Lsn {
+        self.lock().appended
+    }
+
     /// Everything up to here is durable.
     pub(crate) fn durable(&self) -> Lsn {
         self.lock().durable
@@ -154,7 +159,7 @@ impl Durability {
     }
 
     /// Tells that a write is appended and in the memtable.
-    pub(crate) fn appended(&self, lsn: Lsn, is_mark: bool) {
+    pub(crate) fn note_appended(&self, lsn: Lsn, is_mark: bool) {
         let mut state = self.lock();
         state.appended = lsn;
         state.marked = is_mark;
@@ -207,8 +212,7 @@ impl Durability {
 
     /// Syncs everything appended so far; returns up to where everything is durable.
     pub(crate) fn sync(&self) -> Result<Lsn> {
-        let appended = self.lock().appended;
-        self.wait(appended).map_err(|error| match error {
+        self.wait(self.appended()).map_err(|error| match error {
             AtlasError::OutcomeUnknown { reason, .. } => AtlasError::ReadOnly { reason },
             other => other,
         })?;

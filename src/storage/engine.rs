@@ -258,9 +258,9 @@ impl Engine {
     /// 4096 past runs that are remembered), `LsnNotAssigned`, `OutcomeUnknown`.
     pub fn sync_to(&self, lsn: Lsn) -> Result<Lsn> {
         self.core.check_open()?;
-        let last = self.core.last_lsn();
+        let last = self.core.durability.appended();
         if lsn.epoch() < last.epoch() {
-            let end = self.core.manifest().manifest.end_of_epoch(lsn.epoch());
+            let end = self.core.identity.end_of_epoch(lsn.epoch());
             let lost = AtlasError::LsnLost { lsn, last: end };
             return if lsn <= end {
                 Ok(self.core.durability.durable())
@@ -400,10 +400,6 @@ fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
 }
 
 impl Core {
-    fn last_lsn(&self) -> Lsn {
-        lock(&self.writer).last_lsn()
-    }
-
     fn told_as_full(&self, error: AtlasError) -> AtlasError {
         if error.is_out_of_space() {
             self.refuse_full(&error)
@@ -421,18 +417,21 @@ impl Core {
         self.durability.wait(lsn)
     }
 
+    /// Takes no lock that anyone holds while the disk works: figures come even when it hangs.
     fn stats(&self) -> Stats {
         let view = self.view();
-        let manifest = self.manifest().manifest.clone();
-        let last_lsn = self.last_lsn();
         let (state, state_reason) = self.state();
         let counted = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.counters;
         let in_tables = |figure: fn(&super::table::TableInfo) -> u64| {
-            manifest.tables.iter().map(figure).sum::<u64>()
+            view.tables
+                .iter()
+                .map(|table| figure(table.info()))
+                .sum::<u64>()
         };
         let quarantined = quarantine::list(&*self.disk, &self.dir).unwrap_or_default();
-        let id = manifest
+        let id = self
+            .identity
             .database_id
             .iter()
             .map(|byte| format!("{byte:02x}"));
@@ -440,21 +439,21 @@ impl Core {
             state: state.to_owned(),
             state_reason,
             database_id: id.collect(),
-            epoch: u64::from(manifest.epoch),
-            last_lsn: last_lsn.as_u64(),
+            epoch: u64::from(self.identity.epoch),
+            last_lsn: self.durability.appended().as_u64(),
             durable_lsn: self.durability.durable().as_u64(),
-            flushed_lsn: manifest.flushed_lsn.as_u64(),
+            flushed_lsn: view.flushed_lsn.as_u64(),
             reads: counted(&counters.reads),
             writes: counted(&counters.writes),
             written_bytes: counted(&counters.written_bytes),
             log_syncs: self.durability.syncs(),
             log_bytes: counted(&counters.log_bytes),
-            log_segments: count(manifest.segments.len()),
+            log_segments: count(view.sealed.len() + 1),
             memtable_bytes: count(view.active.bytes()),
             memtable_entries: count(view.active.entries()),
             sealed_memtables: count(view.sealed.len()),
             sealed_bytes: count(view.sealed_bytes()),
-            tables: count(manifest.tables.len()),
+            tables: count(view.tables.len()),
             table_bytes: in_tables(|info| info.size),
             table_entries: in_tables(|info| info.entries),
             table_tombstones: in_tables(|info| info.tombstones),

@@ -29,15 +29,25 @@ fn lsn(epoch: u32, counter: u64) -> Lsn {
 
 #[test]
 fn the_bytes_of_a_segment_are_frozen() {
-    let header =
-        SegmentHeader { database_id: DATABASE_ID, number: 7, nonce: NONCE, first_lsn: lsn(2, 1) };
+    let header = SegmentHeader {
+        database_id: DATABASE_ID,
+        number: 7,
+        nonce: NONCE,
+        first_lsn: lsn(2, 1),
+    };
     let block = header.encode();
     assert_eq!(block.len(), 4096);
     assert!(block[56..].iter().all(|byte| *byte == 0));
     let operations = [
-        Operation::Put { key: b"key", value: b"value" },
+        Operation::Put {
+            key: b"key",
+            value: b"value",
+        },
         Operation::Delete { key: b"gone" },
-        Operation::Put { key: b"long", value: &[b'x'; 300] },
+        Operation::Put {
+            key: b"long",
+            value: &[b'x'; 300],
+        },
     ];
     let mut bytes = block[..56].to_vec();
     for (counter, kind, operations) in [
@@ -57,7 +67,10 @@ fn the_bytes_of_a_segment_are_frozen() {
         assert_eq!(decode_entry(&entry, NONCE).unwrap().operations, operations);
         bytes.extend_from_slice(&entry);
     }
-    assert_eq!(hex(&bytes), golden(include_str!("../../tests/golden/segment_v1.hex")));
+    assert_eq!(
+        hex(&bytes),
+        golden(include_str!("../../tests/golden/segment_v1.hex"))
+    );
 }
 
 #[test]
@@ -87,12 +100,23 @@ fn the_bytes_of_the_manifest_are_frozen() {
                 number: 6,
                 nonce: NONCE,
                 first_lsn: lsn(2, 6),
-                closed: Some(SegmentEnd { offset: 5000, last_lsn: lsn(2, 9) }),
+                closed: Some(SegmentEnd {
+                    offset: 5000,
+                    last_lsn: lsn(2, 9),
+                }),
             },
-            SegmentInfo { number: 8, nonce: 1, first_lsn: lsn(2, 10), closed: None },
+            SegmentInfo {
+                number: 8,
+                nonce: 1,
+                first_lsn: lsn(2, 10),
+                closed: None,
+            },
         ],
         obsolete: ["wal-000000000003.log".to_owned()].into(),
-        moves: vec![Move { from: "stray".to_owned(), to: "stray.1".to_owned() }],
+        moves: vec![Move {
+            from: "stray".to_owned(),
+            to: "stray.1".to_owned(),
+        }],
     };
     let text = include_str!("../../tests/golden/manifest_v1.hex");
     assert_eq!(hex(&manifest.encode()), golden(text));

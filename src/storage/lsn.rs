@@ -62,7 +62,7 @@ impl Lsn {
     /// The next LSN of the same epoch, or `None` when the epoch's counter is used up.
     #[must_use]
     pub fn next(self) -> Option<Lsn> {
-        (self.counter() < MAX_COUNTER).then_some(Lsn(self.0 + 1))
+        (self.counter() < MAX_COUNTER).then(|| Lsn(self.0 + 1))
     }
 
     /// The LSN before this one in the same epoch; the start of the epoch is its own predecessor.

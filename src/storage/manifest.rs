@@ -145,12 +145,6 @@ impl Manifest {
         Ok(())
     }
 
-    /// The last LSN recovered of an earlier epoch; its start when nothing of it is known.
-    pub(crate) fn end_of_epoch(&self, epoch: u32) -> Lsn {
-        let found = self.past_epochs.iter().find(|last| last.epoch() == epoch);
-        found.copied().unwrap_or_else(|| Lsn::epoch_start(epoch))
-    }
-
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
         codec::encode(self, &mut body);
@@ -303,7 +297,5 @@ mod tests {
             (manifest.epoch, manifest.past_epochs.as_slice()),
             (3, &[written][..])
         );
-        assert_eq!(manifest.end_of_epoch(1), written);
-        assert_eq!(manifest.end_of_epoch(2), Lsn::epoch_start(2));
     }
 }

@@ -6,8 +6,8 @@
 //! bytes are read again before they are judged; the end of the log is judged up to what was durable
 //! when it was reached.
 
-mod log;
 mod report;
+mod segments;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -151,9 +151,9 @@ impl Verification<'_> {
     /// Judges the log; returns the manifest that names it, and its segments.
     fn log(&mut self, manifest: Manifest) -> Result<(Manifest, Vec<FileReport>)> {
         if self.options.quick {
-            return log::verify_headers(self.disk, self.dir, manifest);
+            return segments::verify_headers(self.disk, self.dir, manifest);
         }
-        let log = log::verify_log(self.disk, self.dir, manifest)?;
+        let log = segments::verify_log(self.disk, self.dir, manifest)?;
         self.report.last_lsn = log.last_lsn;
         self.report.durable_lsn = log.durable_lsn;
         self.report.clean_shutdown = log.clean_shutdown;

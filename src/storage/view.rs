@@ -29,6 +29,8 @@ pub(crate) struct View {
     pub(crate) sealed: Vec<Arc<Sealed>>,
     /// Newest first.
     pub(crate) tables: Vec<Arc<Table>>,
+    /// Everything up to here is in tables.
+    pub(crate) flushed_lsn: Lsn,
 }
 
 impl View {

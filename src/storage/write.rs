@@ -46,11 +46,6 @@ impl Writer {
         }
     }
 
-    /// LSN of the last write.
-    pub(crate) fn last_lsn(&self) -> Lsn {
-        self.last_lsn
-    }
-
     /// Whether memtable and segment must be sealed before an entry of `size` bytes.
     fn is_full(&self, view: &View, options: &Options, size: usize) -> bool {
         let used = self.segment.offset();
@@ -348,7 +343,7 @@ impl Core {
         view.active
             .apply(operations, lsn, &readers, || self.durability.publish(lsn));
         writer.last_lsn = lsn;
-        self.durability.appended(lsn, kind != Kind::Operations);
+        self.durability.note_appended(lsn, kind != Kind::Operations);
         add(&self.counters.log_bytes, bytes);
         add(&self.counters.writes, count(operations.len()));
         let size = |operation: &Operation<'_>| {

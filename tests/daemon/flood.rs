@@ -119,7 +119,8 @@ fn a_request_that_finds_no_room_is_passed_over() {
     let mut client = daemon.client();
     let value = vec![7; VALUE];
     client.put(b"large", &value).unwrap();
-    // Two that do not receive their answers hold 32 MiB each: value and copy.
+    daemon.admin().flush().unwrap();
+    // Two that do not receive their answers hold 32 MiB each: what was read from the table, and the answer.
     let holders = [0, 1].map(|_| {
         let mut raw = daemon.raw();
         raw.request(&Request::Get { key: b"large" }, 1);
@@ -152,7 +153,7 @@ fn a_request_that_finds_no_room_is_passed_over() {
     }
     raw.expect_error(4, ErrorCode::Busy);
     raw.expect_ping();
-    assert_eq!(figure(&mut client, "server.inflight_bytes"), held);
+    assert!(figure(&mut client, "server.inflight_bytes") >= held);
     drop(holders);
     wait_until("everything is given back", || {
         figure(&mut client, "server.inflight_bytes") == 0

@@ -91,7 +91,7 @@ pub struct Daemon {
     address: Option<SocketAddr>,
     socket: PathBuf,
     said: Arc<Mutex<String>>,
-    ready: mpsc::Receiver<SocketAddr>,
+    ready: Mutex<mpsc::Receiver<SocketAddr>>,
     reader: Option<thread::JoinHandle<()>>,
 }
 
@@ -126,13 +126,14 @@ impl Daemon {
             address: None,
             socket,
             said,
-            ready,
+            ready: Mutex::new(ready),
             reader: Some(reader),
         }
     }
 
     pub fn wait_until_ready(&mut self) {
-        match self.ready.recv_timeout(LONG) {
+        let ready = self.ready.lock().unwrap().recv_timeout(LONG);
+        match ready {
             Ok(address) => self.address = Some(address),
             Err(error) => panic!("not ready ({error}): {}", self.said.lock().unwrap()),
         }

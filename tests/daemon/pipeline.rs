@@ -171,12 +171,12 @@ fn answers_keep_to_the_frame_limit() {
     let mut client = daemon.client();
     let value = vec![7; 8 << 20];
     client.put(b"k", &value).unwrap();
-    assert_eq!(client.multi_get(&[b"k"; 4]).unwrap().len(), 4);
-    let error = client.multi_get(&[b"k"; 5]).unwrap_err();
+    assert_eq!(client.multi_get(&[&b"k"[..]; 4]).unwrap().len(), 4);
+    let error = client.multi_get(&[&b"k"[..]; 5]).unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::AnswerTooLarge), "{error}");
     // So they do when many small values make a large answer.
     client.put(b"s", &value[..50_000]).unwrap();
-    let error = client.multi_get(&[b"s"; 1000]).unwrap_err();
+    let error = client.multi_get(&[&b"s"[..]; 1000]).unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::AnswerTooLarge), "{error}");
     assert_eq!(client.get(b"k").unwrap().unwrap().value, value);
     wait_until("everything is given back", || {

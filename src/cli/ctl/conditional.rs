@@ -101,9 +101,9 @@ fn told(session: &mut Session, key: &[u8], as_hex: bool, outcome: Conditional) -
 fn not_met(key: &[u8], as_hex: bool, current: Option<Versioned>) -> Failure {
     let message = match &current {
         Some(current) => format!(
-            "condition not met: the key has another value, of {} bytes, from LSN {}",
-            current.value.len(),
-            lsn(current.lsn)
+            "condition not met: the key's value is that of LSN {} (bytes: {})",
+            lsn(current.lsn),
+            current.value.len()
         ),
         None => "condition not met: the key has no value".to_owned(),
     };

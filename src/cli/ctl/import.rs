@@ -137,15 +137,18 @@ impl Progress {
     /// The failure, with how far the import has come.
     fn told_in(&self, mut failure: Failure, durable: bool) -> Failure {
         let acknowledged = self.acknowledged;
-        let state = if durable {
-            "are acknowledged and durable"
-        } else {
-            "are acknowledged, but not known to be durable"
+        failure.message += &match (acknowledged, durable) {
+            (0, _) => "; no line before it is acknowledged".to_owned(),
+            (lines, true) => {
+                format!("; the lines before it are acknowledged and durable ({lines})")
+            }
+            (lines, false) => {
+                format!("; the lines before it are acknowledged, but may not be durable ({lines})")
+            }
         };
-        failure.message += &format!("; {acknowledged} lines before it {state}");
         if self.failed && self.sent > acknowledged + 1 {
             let (first, last) = (acknowledged + 2, self.sent);
-            failure.message += &format!("; lines {first} to {last} were sent too");
+            failure.message += &format!("; lines {first} to {last} were sent and may be stored");
         }
         failure
             .with("acknowledged", acknowledged)

@@ -157,7 +157,8 @@ mod tests {
                 format.write(&mut line, key, value).unwrap();
                 assert_eq!(line.pop(), Some(b'\n'));
                 assert!(!line.contains(&b'\n'));
-                let limit = LineFormat::longest_line((key.len() + value.len()) as u64);
+                let bytes = u64::try_from(key.len() + value.len()).unwrap();
+                let limit = LineFormat::longest_line(bytes);
                 assert!(line.len() <= limit);
                 assert_eq!(format.read(&line), Ok(entry(key, value)));
             }

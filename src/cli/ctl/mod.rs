@@ -146,13 +146,18 @@ fn misused(error: &clap::Error, arguments: &[OsString]) -> Exit {
         return Exit::Done;
     }
     if asks_for_json(arguments) {
-        let rendered = error.render().to_string();
-        let message = rendered.lines().next().unwrap_or_default();
-        let message = message.trim_start_matches("error: ");
+        let message = first_paragraph(&error.render().to_string());
         return Output::new(TOOL, Format::Json).finish(Err(Failure::usage(message)));
     }
     let _ = error.print();
     Exit::Usage
+}
+
+/// What is wrong, in one line and without the usage that stands behind it.
+fn first_paragraph(rendered: &str) -> String {
+    let lines = rendered.lines().take_while(|line| !line.is_empty());
+    let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+    words.join(" ").trim_start_matches("error: ").to_owned()
 }
 
 /// Whether arguments that could not be parsed ask for JSON all the same.

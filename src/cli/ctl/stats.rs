@@ -14,7 +14,7 @@ use crate::client::StatValue;
 /// Print the store's figures.
 #[derive(Debug, Args)]
 #[command(after_help = after_help(
-    "  atlaskv-ctl stats\n  atlaskv-ctl --format json stats | jq .stats.tables"
+    "  atlaskv-ctl stats\n  atlaskv-ctl --format json stats | jq '.stats.\"engine.tables\"'"
 ))]
 pub(super) struct Stats {}
 

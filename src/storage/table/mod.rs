@@ -43,9 +43,12 @@ mod frame;
 mod index;
 mod inspect;
 mod reader;
+mod walk;
+
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 pub(super) mod tests;
-mod walk;
 
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,4 @@
+//! Writing tables and reading them back, look-ups and cursors.
 #![allow(clippy::disallowed_methods, reason = "tests damage files by hand")]
 #![allow(
     clippy::as_conversions,
@@ -15,7 +16,6 @@ use bytes::Bytes;
 use fastrand::Rng;
 
 use super::*;
-use crate::storage::codec::Checksum;
 use crate::storage::disk::{DirEntry, DirLock, Disk, DiskFile, RealDisk};
 use crate::storage::merge::Source;
 use crate::storage::{AtlasError, Result, Versioned};
@@ -45,7 +45,7 @@ pub(crate) fn runs(default: u64) -> u64 {
     given.unwrap_or(default)
 }
 
-fn lsn(number: u64) -> Lsn {
+pub(super) fn lsn(number: u64) -> Lsn {
     Lsn::from_u64(number)
 }
 
@@ -66,11 +66,11 @@ pub(crate) fn open(dir: &Path, info: &TableInfo) -> Arc<Table> {
     Table::open(&RealDisk, dir, info).unwrap()
 }
 
-fn get(table: &Table, key: &[u8]) -> Result<Option<Found>> {
+pub(super) fn get(table: &Table, key: &[u8]) -> Result<Option<Found>> {
     table.get(key, &mut |_| Ok(()))
 }
 
-fn expected(model: &Model, key: &[u8]) -> Option<Found> {
+pub(super) fn expected(model: &Model, key: &[u8]) -> Option<Found> {
     model.get(key).map(|(lsn, value)| match value {
         Some(value) => Found::Value(Versioned {
             value: Bytes::copy_from_slice(value),
@@ -93,7 +93,7 @@ pub(crate) fn drain(source: &mut dyn Source) -> Result<Vec<Shown>> {
     Ok(entries)
 }
 
-fn random_bytes(rng: &mut Rng, length: usize) -> Vec<u8> {
+pub(super) fn random_bytes(rng: &mut Rng, length: usize) -> Vec<u8> {
     std::iter::repeat_with(|| rng.u8(..)).take(length).collect()
 }
 
@@ -253,255 +253,6 @@ fn a_builder_refuses_keys_out_of_order_and_leaves_no_empty_table() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
-/// The small table whose bytes are frozen.
-fn golden_model() -> Model {
-    [
-        (
-            b"a".to_vec(),
-            (Lsn::epoch_start(1).next().unwrap(), Some(b"value".to_vec())),
-        ),
-        (b"bb".to_vec(), (lsn(250), None)),
-        (vec![0xFF; 3], (lsn(70_000), Some(Vec::new()))),
-    ]
-    .into()
-}
-
-const GOLDEN_ID: u64 = 0x0123_4567_89AB_CDEF;
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[test]
-fn the_bytes_of_a_table_are_frozen() {
-    let dir = tempfile::tempdir().unwrap();
-    let (info, _) = build(dir.path(), 1, GOLDEN_ID, &golden_model());
-    let bytes = std::fs::read(path(dir.path(), 1)).unwrap();
-    let golden = include_str!("../../../tests/golden/table_v1.hex");
-    let golden: String = golden
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default())
-        .flat_map(str::split_whitespace)
-        .collect();
-    assert_eq!(hex(&bytes), golden);
-    let wanted = TableInfo {
-        number: 1,
-        file_id: GOLDEN_ID,
-        size: bytes.len() as u64,
-        checksum: Checksum::new().add(&bytes).finish(),
-        entries: 3,
-        tombstones: 1,
-        min_key: b"a".to_vec(),
-        max_key: vec![0xFF; 3],
-        min_lsn: lsn(250),
-        max_lsn: Lsn::epoch_start(1).next().unwrap(),
-    };
-    assert_eq!(info, wanted);
-}
-
-/// Reads everything of a table in every way. `Ok` only if all was right; wrong data panics.
-fn read_everything(
-    dir: &Path,
-    info: &TableInfo,
-    index: Option<&Index>,
-    model: &Model,
-) -> Result<()> {
-    let mut failure = None;
-    let open = || match index {
-        Some(index) => Table::open_indexed(&RealDisk, dir, info, index.clone()),
-        None => Table::open(&RealDisk, dir, info),
-    };
-    let table = open()?;
-    for key in model.keys() {
-        match get(&table, key) {
-            Ok(found) => assert_eq!(found, expected(model, key)),
-            Err(error) => failure = Some(error),
-        }
-    }
-    let mut wanted: Vec<_> = model.clone().into_iter().collect();
-    for reverse in [false, true] {
-        // A cursor shows the right entries in the right order, up to an error if there is one.
-        let drained = table
-            .cursor(Bound::Unbounded, Bound::Unbounded, reverse)
-            .and_then(|mut cursor| drain(&mut cursor));
-        match drained {
-            Ok(entries) => assert_eq!(entries, wanted),
-            Err(error) => failure = Some(error),
-        }
-        wanted.reverse();
-    }
-    failure.map_or(Ok(()), Err)
-}
-
-fn is_damage(error: &AtlasError) -> bool {
-    matches!(
-        error,
-        AtlasError::Corrupt { .. } | AtlasError::MissingFile { .. }
-    )
-}
-
-#[test]
-fn every_flipped_bit_is_found() {
-    let dir = tempfile::tempdir().unwrap();
-    let model = golden_model();
-    let (info, index) = build(dir.path(), 1, GOLDEN_ID, &model);
-    let file = path(dir.path(), 1);
-    let sound = std::fs::read(&file).unwrap();
-    for bit in 0..sound.len() * 8 {
-        let mut damaged = sound.clone();
-        damaged[bit / 8] ^= 1 << (bit % 8);
-        std::fs::write(&file, &damaged).unwrap();
-        for index in [None, Some(&index)] {
-            let error = read_everything(dir.path(), &info, index, &model).unwrap_err();
-            assert!(is_damage(&error), "bit {bit}: {error}");
-        }
-        assert!(
-            is_damage(&read_back(&RealDisk, &file, &info).unwrap_err()),
-            "bit {bit}"
-        );
-    }
-    std::fs::write(&file, &sound).unwrap();
-    read_everything(dir.path(), &info, None, &model).unwrap();
-}
-
-#[test]
-fn damage_in_large_entries_is_found() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut rng = Rng::with_seed(seed());
-    let mut model = golden_model();
-    model.insert(
-        b"c".to_vec(),
-        (lsn(5), Some(random_bytes(&mut rng, 200_000))),
-    );
-    model.insert(
-        vec![b'd'; 70_000],
-        (lsn(6), Some(random_bytes(&mut rng, 10))),
-    );
-    model.insert(
-        b"e".to_vec(),
-        (lsn(7), Some(random_bytes(&mut rng, 65_500))),
-    );
-    let (info, index) = build(dir.path(), 1, GOLDEN_ID, &model);
-    let file = path(dir.path(), 1);
-    let sound = std::fs::read(&file).unwrap();
-    for _ in 0..runs(150) {
-        let mut damaged = sound.clone();
-        let bit = rng.usize(0..sound.len() * 8);
-        damaged[bit / 8] ^= 1 << (bit % 8);
-        std::fs::write(&file, &damaged).unwrap();
-        for index in [None, Some(&index)] {
-            let error = read_everything(dir.path(), &info, index, &model).unwrap_err();
-            assert!(is_damage(&error), "bit {bit}: {error}");
-        }
-    }
-}
-
-#[test]
-fn every_truncation_and_any_addition_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let (info, _) = build(dir.path(), 1, GOLDEN_ID, &golden_model());
-    let file = path(dir.path(), 1);
-    let sound = std::fs::read(&file).unwrap();
-    for length in 0..sound.len() {
-        std::fs::write(&file, &sound[..length]).unwrap();
-        let error = Table::open(&RealDisk, dir.path(), &info).unwrap_err();
-        assert!(
-            matches!(error, AtlasError::Corrupt { .. }),
-            "{length}: {error}"
-        );
-    }
-    for tail in [&b"\0"[..], &sound] {
-        std::fs::write(&file, [&sound, tail].concat()).unwrap();
-        assert!(is_damage(
-            &Table::open(&RealDisk, dir.path(), &info).unwrap_err()
-        ));
-    }
-    std::fs::remove_file(&file).unwrap();
-    let error = Table::open(&RealDisk, dir.path(), &info).unwrap_err();
-    assert!(matches!(error, AtlasError::MissingFile { .. }), "{error}");
-}
-
-#[test]
-fn swapped_tables_and_misplaced_entries_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let one: Model = [(b"k".to_vec(), (lsn(1), Some(b"1".to_vec())))].into();
-    let two: Model = [(b"k".to_vec(), (lsn(1), Some(b"2".to_vec())))].into();
-    let (first, first_index) = build(dir.path(), 1, 1, &one);
-    let (second, _) = build(dir.path(), 2, 2, &two);
-    let bytes = [1, 2].map(|number| std::fs::read(path(dir.path(), number)).unwrap());
-    std::fs::write(path(dir.path(), 1), &bytes[1]).unwrap();
-    std::fs::write(path(dir.path(), 2), &bytes[0]).unwrap();
-    for info in [&first, &second] {
-        let error = Table::open(&RealDisk, dir.path(), info).unwrap_err();
-        assert!(matches!(error, AtlasError::MissingFile { .. }), "{error}");
-    }
-    // The same entry, valid in the other table: header and footer of the first around it.
-    let end = bytes[0].len() - FOOTER_LENGTH;
-    let mixed = [
-        &bytes[0][..HEADER_LENGTH],
-        &bytes[1][HEADER_LENGTH..end],
-        &bytes[0][end..],
-    ]
-    .concat();
-    std::fs::write(path(dir.path(), 1), mixed).unwrap();
-    assert!(is_damage(
-        &read_everything(dir.path(), &first, Some(&first_index), &one).unwrap_err()
-    ));
-}
-
-/// A valid table of another version or with other flags, with a section before its footer.
-fn foreign(version: u16, flags: u16, section: &[u8]) -> (tempfile::TempDir, TableInfo, Model) {
-    let dir = tempfile::tempdir().unwrap();
-    let model = golden_model();
-    let (mut info, _) = build(dir.path(), 1, GOLDEN_ID, &model);
-    let mut bytes = std::fs::read(path(dir.path(), 1)).unwrap();
-    bytes[HEADER_VERSION..HEADER_FLAGS].copy_from_slice(&version.to_le_bytes());
-    bytes[HEADER_FLAGS..HEADER_FILE_ID].copy_from_slice(&flags.to_le_bytes());
-    bytes.truncate(bytes.len() - FOOTER_LENGTH);
-    bytes.extend_from_slice(section);
-    let header = bytes[..HEADER_LENGTH].to_vec();
-    let footer = super::frame::footer(&header, GOLDEN_ID, info.entries, bytes.len() as u64);
-    bytes.extend_from_slice(&footer);
-    info.size = bytes.len() as u64;
-    info.checksum = Checksum::new().add(&bytes).finish();
-    std::fs::write(path(dir.path(), 1), &bytes).unwrap();
-    (dir, info, model)
-}
-
-#[test]
-fn a_newer_table_is_told_from_a_damaged_one() {
-    for (version, flags) in [(2, 0), (1, 0x0100), (700, 0xFFFF)] {
-        let (dir, info, _) = foreign(version, flags, b"");
-        let error = Table::open(&RealDisk, dir.path(), &info).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                AtlasError::NewerFormat {
-                    found: 2..,
-                    supported: 1,
-                    ..
-                }
-            ),
-            "{error}"
-        );
-    }
-    let (dir, info, _) = foreign(0, 0, b"");
-    assert!(is_damage(
-        &Table::open(&RealDisk, dir.path(), &info).unwrap_err()
-    ));
-}
-
-#[test]
-fn sections_that_may_be_ignored_are_ignored() {
-    let (dir, info, model) = foreign(1, 0x0001, b"a section of a later version");
-    read_everything(dir.path(), &info, None, &model).unwrap();
-    // Without the flag the same bytes are damage.
-    let (dir, info, model) = foreign(1, 0, b"a section of a later version");
-    assert!(is_damage(
-        &read_everything(dir.path(), &info, None, &model).unwrap_err()
-    ));
-}
-
 #[test]
 fn a_large_value_is_admitted_before_it_is_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -539,80 +290,6 @@ fn a_large_value_is_admitted_before_it_is_read() {
             .unwrap();
         assert_eq!(cursor.value(refuse).unwrap().len(), large - 1);
     }
-}
-
-#[test]
-fn inspecting_damage_finds_every_entry_that_is_left() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut rng = Rng::with_seed(seed());
-    let mut model = random_model(&mut rng, 300);
-    model.insert(b"m".to_vec(), (lsn(4), Some(vec![0; 300_000])));
-    let (info, _) = build(dir.path(), 1, 77, &model);
-    let file = path(dir.path(), 1);
-    let sound = std::fs::read(&file).unwrap();
-    let whole = inspect(&RealDisk, &file, &info).unwrap();
-    assert_eq!(
-        (whole.entries, whole.tombstones),
-        (info.entries, info.tombstones)
-    );
-    assert_eq!(whole.lsns, Some((info.min_lsn, info.max_lsn)));
-    assert_eq!(whole.places, []);
-
-    let table = open(dir.path(), &info);
-    let mut walk = super::walk::Walk::all(Arc::clone(table.file()), 1 << 16);
-    let mut entries = Vec::new();
-    while let Some(entry) = walk.step().unwrap() {
-        entries.push((entry, walk.key().to_vec()));
-    }
-    for _ in 0..runs(40) {
-        // A stretch of bytes becomes zeros or noise: the entries that it touches are lost, no other.
-        let start = rng.usize(HEADER_LENGTH..sound.len() - FOOTER_LENGTH);
-        let end = (start + rng.usize(1..5000)).min(sound.len() - FOOTER_LENGTH);
-        let noise = rng.bool();
-        let mut damaged = sound.clone();
-        for byte in &mut damaged[start..end] {
-            *byte = if noise {
-                byte.wrapping_add(rng.u8(1..))
-            } else {
-                0
-            };
-        }
-        std::fs::write(&file, &damaged).unwrap();
-        let lost: Vec<_> = entries
-            .iter()
-            .filter(|(entry, _)| {
-                let range = entry.offset as usize..entry.end() as usize;
-                damaged[range.clone()] != sound[range]
-            })
-            .collect();
-        let found = inspect(&RealDisk, &file, &info).unwrap();
-        assert_eq!(found.entries, info.entries - lost.len() as u64);
-        let Some((first, key)) = lost.first() else {
-            continue;
-        };
-        assert_eq!(found.places.len(), 1);
-        assert_eq!(found.places[0].offset, first.offset);
-        assert_eq!(found.places[0].end, lost.last().unwrap().0.end());
-        assert!(&found.places[0].after < key);
-    }
-    // Header and footer may be anything, and the file may be cut off.
-    let mut headless = sound.clone();
-    headless[..HEADER_LENGTH].fill(0);
-    std::fs::write(&file, &headless).unwrap();
-    assert_eq!(
-        inspect(&RealDisk, &file, &info).unwrap().entries,
-        info.entries
-    );
-    std::fs::write(&file, &sound[..sound.len() - FOOTER_LENGTH]).unwrap();
-    assert_eq!(
-        inspect(&RealDisk, &file, &info).unwrap().entries,
-        info.entries
-    );
-    std::fs::write(&file, &sound[..sound.len() / 2]).unwrap();
-    let half = inspect(&RealDisk, &file, &info).unwrap();
-    assert!(half.entries > 0 && half.entries < info.entries && half.places.len() == 1);
-    std::fs::write(&file, b"").unwrap();
-    assert_eq!(inspect(&RealDisk, &file, &info).unwrap().entries, 0);
 }
 
 #[test]

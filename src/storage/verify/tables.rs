@@ -41,7 +41,7 @@ pub(super) fn verify_table(
         return Err(error);
     }
     match table::inspect(disk, &path, info) {
-        Ok(inspection) => judge(&mut report, info, &error, inspection, quick),
+        Ok(inspection) => judge(&mut report, info, &error, inspection),
         Err(AtlasError::MissingFile { .. }) => return Ok(None),
         Err(AtlasError::NewerFormat { .. }) => return Err(error),
         Err(unreadable) => {
@@ -55,17 +55,18 @@ pub(super) fn verify_table(
 }
 
 /// Says what the damage means: entries are lost, or they are all there and the file can be made anew.
-fn judge(
-    report: &mut FileReport,
-    info: &TableInfo,
-    error: &AtlasError,
-    inspection: Inspection,
-    quick: bool,
-) {
+fn judge(report: &mut FileReport, info: &TableInfo, error: &AtlasError, inspection: Inspection) {
+    let (offset, detail) = match error {
+        AtlasError::Corrupt { offset, detail, .. } => (Some(*offset), detail.clone()),
+        AtlasError::MissingFile { detail, .. } => (None, detail.clone()),
+        other => (None, other.to_string()),
+    };
+    let whole = |severity, detail| Finding {
+        offset,
+        ..Finding::whole(severity, detail)
+    };
     if matches!(error, AtlasError::Io { .. }) {
-        report
-            .findings
-            .push(Finding::whole(Severity::Unreadable, error.to_string()));
+        report.findings.push(whole(Severity::Unreadable, detail));
         return;
     }
     let Inspection {
@@ -74,60 +75,43 @@ fn judge(
         lsns,
         places,
     } = inspection;
-    let complete = places.is_empty()
-        && (entries, tombstones, lsns)
-            == (
-                info.entries,
-                info.tombstones,
-                Some((info.min_lsn, info.max_lsn)),
-            );
-    let (offset, detail) = match error {
-        AtlasError::Corrupt { offset, detail, .. } => (Some(*offset), detail.clone()),
-        AtlasError::MissingFile { detail, .. } => (None, detail.clone()),
-        other => (None, other.to_string()),
-    };
+    let expected = (
+        info.entries,
+        info.tombstones,
+        Some((info.min_lsn, info.max_lsn)),
+    );
+    let is_complete = places.is_empty() && (entries, tombstones, lsns) == expected;
     report.entries = Some(entries);
     report.tombstones = Some(tombstones);
     report.lsns = lsns;
-    if complete {
+    if is_complete {
         let detail = format!("{detail}; every entry is whole: nothing is lost");
-        let finding = Finding {
-            offset,
-            ..Finding::whole(Severity::Repairable, detail)
-        };
-        report.findings.push(finding);
+        report.findings.push(whole(Severity::Repairable, detail));
         return;
     }
     let lost = info.entries.saturating_sub(entries);
-    for DamagedPlace {
+    let detail = format!("{detail}; {lost} of {} entries are lost", info.entries);
+    let finding = whole(Severity::Loss, detail);
+    report
+        .findings
+        .push(finding.with_lsns(info.min_lsn, info.max_lsn));
+    report
+        .findings
+        .extend(places.iter().map(|place| damaged_place(place, info)));
+}
+
+fn damaged_place(place: &DamagedPlace, info: &TableInfo) -> Finding {
+    let DamagedPlace {
         offset,
         end,
         after,
         detail,
-    } in &places
-    {
-        let detail = format!(
-            "{detail}; no entry from here to offset {end}, {}",
-            behind(after)
-        );
-        let finding = Finding::at(Severity::Loss, *offset, detail);
-        report
-            .findings
-            .push(finding.with_lsns(info.min_lsn, info.max_lsn));
-    }
-    let how = if quick {
-        "; found after header or footer did not check"
-    } else {
-        ""
-    };
-    let detail = format!("{detail}; {lost} of {} entries are lost{how}", info.entries);
-    let finding = Finding {
-        offset,
-        ..Finding::whole(Severity::Loss, detail)
-    };
-    report
-        .findings
-        .push(finding.with_lsns(info.min_lsn, info.max_lsn));
+    } = place;
+    let detail = format!(
+        "{detail}; no entry from here to offset {end}, {}",
+        behind(after)
+    );
+    Finding::at(Severity::Loss, *offset, detail).with_lsns(info.min_lsn, info.max_lsn)
 }
 
 /// Which keys stood behind a place, in words.

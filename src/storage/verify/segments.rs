@@ -211,7 +211,11 @@ fn report(
         manifest,
     };
     match seen {
-        Seen::Sound(log) => report.take(log),
+        Seen::Sound(log) => {
+            report.take(log);
+            // The segments were counted a moment later.
+            report.take_later_entries();
+        }
         Seen::Torn(log, cut) => {
             report.take(log);
             let detail = format!(
@@ -238,6 +242,14 @@ impl LogReport {
         self.durable_lsn = self.durable_lsn.max(log.proven);
         self.clean_shutdown = log.clean_shutdown;
         self.notes = log.notes;
+    }
+
+    fn take_later_entries(&mut self) {
+        let ends = self.segments.iter().filter_map(|segment| segment.lsns);
+        if let Some((_, last)) = ends.max_by_key(|(_, last)| *last) {
+            self.moved |= last > self.last_lsn;
+            self.last_lsn = self.last_lsn.max(last);
+        }
     }
 
     fn find(&mut self, name: &str, finding: Finding) {

@@ -1,0 +1,215 @@
+//! `atlaskv-verify`: says what is sound, torn or damaged in a data directory, and changes nothing.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use super::failure::Failure;
+use super::json::object;
+use super::local;
+use super::output::{Format, Output};
+use crate::exit::Exit;
+use crate::storage::verify::{
+    FileKind, FileReport, Finding, Severity, Verdict, VerifyOptions, VerifyReport, verify,
+};
+use crate::storage::{Lsn, RealDisk};
+
+/// The tool's name, in messages.
+const TOOL: &str = "atlaskv-verify";
+
+type Result<T> = std::result::Result<T, Failure>;
+
+const EXAMPLES: &str = "  atlaskv-verify /var/lib/atlaskv
+  atlaskv-verify --quick /var/lib/atlaskv
+  atlaskv-verify --format json /var/lib/atlaskv | jq .report.verdict";
+
+/// Reads every file of a data directory and says what is sound, torn or damaged. Nothing is changed and
+/// nothing is locked: atlaskvd may run on the directory.
+#[derive(Debug, Parser)]
+#[command(name = TOOL, version, after_help = super::after_help(EXAMPLES), max_term_width = 100)]
+struct Arguments {
+    /// The data directory.
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+
+    /// Read only the manifest and the headers and footers of the files that it names.
+    #[arg(long)]
+    quick: bool,
+
+    /// Text for people, or one JSON document, errors included.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+/// Runs the tool with the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    run(&arguments).into()
+}
+
+fn run(arguments: &[OsString]) -> Exit {
+    let parsed: Arguments = match local::parse(TOOL, arguments) {
+        Ok(parsed) => parsed,
+        Err(exit) => return exit,
+    };
+    let mut output = Output::new(TOOL, parsed.format);
+    let result = tell(&parsed, &mut output);
+    output.finish(result)
+}
+
+fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let options = VerifyOptions {
+        quick: arguments.quick,
+    };
+    let report =
+        verify(&RealDisk, &arguments.dir, options).map_err(|error| local::failure(&error))?;
+    let outcome = outcome(&report);
+    if output.is_json() {
+        let document = serde_json::to_value(&report)
+            .map_err(|error| Failure::new(Exit::Io, "io-error", error.to_string()))?;
+        return match outcome {
+            None => output.document(object([("report", document)])),
+            Some(failure) => Err(failure.with("report", document)),
+        };
+    }
+    let written = output.write(|out| human(&report, out));
+    // A reader that has gone does not turn damage into success.
+    outcome.map_or(written, Err)
+}
+
+/// The failure that a verdict is, if it is one.
+fn outcome(report: &VerifyReport) -> Option<Failure> {
+    let count = |severity| {
+        let bad = report
+            .files
+            .iter()
+            .filter(|file| file.worst() == Some(severity));
+        match bad.count() {
+            1 => "1 file".to_owned(),
+            files => format!("{files} files"),
+        }
+    };
+    let (exit, code, message) = match report.verdict {
+        Verdict::Sound | Verdict::TornTail => return None,
+        Verdict::Repairable => {
+            let files = count(Severity::Repairable);
+            (
+                Exit::No,
+                "repairable",
+                format!("damage in {files}, and no data is lost"),
+            )
+        }
+        Verdict::Unreadable => {
+            let files = count(Severity::Unreadable);
+            (
+                Exit::Io,
+                "io-error",
+                format!("the disk failed to read {files}"),
+            )
+        }
+        Verdict::Damaged => {
+            let files = count(Severity::Loss);
+            (
+                Exit::Damaged,
+                "damaged",
+                format!("damage in {files}, with loss of data"),
+            )
+        }
+    };
+    Some(Failure::new(exit, code, message))
+}
+
+fn human(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
+    for file in &report.files {
+        writeln!(out, "{:<10}  {}: {}", state(file), file.name, facts(file))?;
+        for finding in &file.findings {
+            writeln!(out, "            {}", place(finding))?;
+        }
+    }
+    for note in &report.notes {
+        writeln!(out, "note: {note}")?;
+    }
+    if !report.database_id.is_empty() {
+        let end = if report.clean_shutdown {
+            ", a clean shutdown"
+        } else {
+            ""
+        };
+        let log = if report.quick {
+            "the log was not read".to_owned()
+        } else {
+            format!("last LSN {}{end}", report.last_lsn)
+        };
+        writeln!(
+            out,
+            "epoch {}, in tables up to LSN {}, synced at least to LSN {}, {log}",
+            report.epoch, report.flushed_lsn, report.durable_lsn
+        )?;
+    }
+    if report.in_use {
+        writeln!(
+            out,
+            "the store was written to meanwhile: its log was judged as far as it was"
+        )?;
+    }
+    writeln!(out, "{}", verdict(report))
+}
+
+fn verdict(report: &VerifyReport) -> &'static str {
+    match (report.verdict, report.quick) {
+        (Verdict::Sound, false) => "sound",
+        (Verdict::Sound, true) => "sound as far as a quick look shows",
+        (Verdict::TornTail, _) => "sound, with a torn tail of the log that the next start cuts off",
+        (Verdict::Repairable, _) => "damaged; no data is lost",
+        (Verdict::Unreadable, _) => "not all could be read",
+        (Verdict::Damaged, _) => "damaged, with loss of data",
+    }
+}
+
+fn state(file: &FileReport) -> &'static str {
+    match file.worst() {
+        None | Some(Severity::Note) => match file.kind {
+            FileKind::Manifest | FileKind::Table | FileKind::Segment => "sound",
+            FileKind::Obsolete => "obsolete",
+            FileKind::Temporary => "unfinished",
+            FileKind::Orphan => "orphan",
+            FileKind::Stray => "stray",
+        },
+        Some(Severity::Torn) => "torn",
+        Some(Severity::Unreadable) => "unreadable",
+        Some(Severity::Repairable | Severity::Loss) => "damaged",
+    }
+}
+
+fn facts(file: &FileReport) -> String {
+    let mut facts = vec![format!("{} bytes", file.bytes)];
+    if let Some(entries) = file.entries {
+        facts.push(format!("{entries} entries"));
+    }
+    if let Some(tombstones) = file.tombstones.filter(|tombstones| *tombstones > 0) {
+        facts.push(format!("{tombstones} tombstones"));
+    }
+    facts.extend(file.lsns.map(lsns));
+    facts.join(", ")
+}
+
+fn lsns((first, last): (Lsn, Lsn)) -> String {
+    if first == last {
+        format!("LSN {first}")
+    } else {
+        format!("LSN {first} to {last}")
+    }
+}
+
+fn place(finding: &Finding) -> String {
+    let offset = finding.offset.map(|offset| format!("offset {offset}"));
+    let place: Vec<String> = offset.into_iter().chain(finding.lsns.map(lsns)).collect();
+    if place.is_empty() {
+        return finding.detail.clone();
+    }
+    format!("{}: {}", place.join(", "), finding.detail)
+}

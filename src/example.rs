@@ -1,0 +1,26 @@
+//! A server in this process, for the examples of the documentation, which run.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::daemon;
+use crate::server::{Listeners, Server};
+use crate::storage::{Engine, RealDisk};
+
+/// Connections that an example may have.
+const MAX_CONNECTIONS: usize = 8;
+
+/// Serves a new store in `dir` on a free port of the loopback, until the process ends.
+///
+/// # Errors
+/// What the start of a daemon can meet.
+pub fn serve(dir: &Path) -> Result<Server, Box<dyn Error>> {
+    let mut config = Config::embedded(dir);
+    config.server.listen.set_port(0);
+    let engine = Engine::open(RealDisk::shared(), dir, config.options())?;
+    let listeners = Listeners::bind(config.server.listen, &config.server.admin_socket)?;
+    let settings = daemon::settings(&config, MAX_CONNECTIONS);
+    Ok(Server::start(Arc::new(engine), listeners, settings)?)
+}

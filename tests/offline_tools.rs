@@ -1,0 +1,273 @@
+//! `atlaskv-verify` and `atlaskv-compact-offline` as programs: exit codes, words and documents.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "test code"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use atlaskv::storage::{Engine, KIB, Options, RealDisk, WalSyncStrategy};
+use serde_json::Value;
+
+const VERIFY: &str = env!("CARGO_BIN_EXE_atlaskv-verify");
+const COMPACT: &str = env!("CARGO_BIN_EXE_atlaskv-compact-offline");
+
+fn run(program: &str, arguments: &[&str], dir: &Path) -> Output {
+    Command::new(program)
+        .args(arguments)
+        .arg(dir)
+        .output()
+        .unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The one document of a run with `--format json`, which says the same as the exit code.
+fn document(program: &str, arguments: &[&str], dir: &Path) -> (i32, Value) {
+    let arguments = [&["--format", "json"], arguments].concat();
+    let output = run(program, &arguments, dir);
+    assert_eq!(stderr(&output), "", "a program's format has no messages");
+    let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let exit = code(&output);
+    assert_eq!(document["ok"], exit == 0);
+    if exit != 0 {
+        assert_eq!(document["error"]["exit"], exit);
+    }
+    (exit, document)
+}
+
+fn open(dir: &Path) -> Engine {
+    let options = Options {
+        sync: WalSyncStrategy::EveryWrite,
+        segment_size: 64 * KIB,
+        background: false,
+        ..Options::default()
+    };
+    Engine::open(RealDisk::shared(), dir, options).unwrap()
+}
+
+/// A store with three tables, in which half of the keys were deleted, and a log.
+fn store() -> (tempfile::TempDir, PathBuf) {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let engine = open(&dir);
+    for number in 0..100 {
+        engine
+            .put(format!("key{number:03}").as_bytes(), &[b'v'; 100])
+            .unwrap();
+    }
+    engine.flush().unwrap();
+    for number in 0..20 {
+        engine.delete(format!("key{number:03}").as_bytes()).unwrap();
+    }
+    engine.flush().unwrap();
+    for number in 20..50 {
+        engine.delete(format!("key{number:03}").as_bytes()).unwrap();
+    }
+    (home, dir)
+}
+
+fn file_with(dir: &Path, ending: &str) -> PathBuf {
+    let mut files: Vec<PathBuf> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_str().unwrap().ends_with(ending))
+        .collect();
+    files.sort();
+    files[0].clone()
+}
+
+fn flip(path: &Path, offset: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[offset] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn verify_ends_with_the_code_of_its_verdict() {
+    let (_home, dir) = store();
+    let output = run(VERIFY, &[], &dir);
+    assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+    assert!(
+        stdout(&output).ends_with("\nsound\n"),
+        "{}",
+        stdout(&output)
+    );
+    let (exit, sound) = document(VERIFY, &[], &dir);
+    assert_eq!(
+        (exit, &sound["report"]["verdict"]),
+        (0, &Value::from("sound"))
+    );
+    assert_eq!(
+        document(VERIFY, &["--quick"], &dir).1["report"]["quick"],
+        true
+    );
+
+    let segment = file_with(&dir, ".log");
+    let whole = fs::read(&segment).unwrap();
+    let mut torn = whole.clone();
+    let end = torn.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    torn[end + 20] = 1;
+    fs::write(&segment, torn).unwrap();
+    let output = run(VERIFY, &[], &dir);
+    assert_eq!(code(&output), 0, "a torn tail is well");
+    assert!(
+        stdout(&output).contains("torn"),
+        "and it is said: {}",
+        stdout(&output)
+    );
+    fs::write(&segment, whole).unwrap();
+
+    let table = file_with(&dir, ".sst");
+    flip(&table, 1);
+    let (exit, repairable) = document(VERIFY, &[], &dir);
+    assert_eq!(
+        (exit, &repairable["error"]["code"]),
+        (1, &Value::from("repairable"))
+    );
+    flip(&table, 1);
+
+    flip(&table, 100);
+    let output = run(VERIFY, &[], &dir);
+    let name = table.file_name().unwrap().to_str().unwrap();
+    assert_eq!(code(&output), 3);
+    assert!(stdout(&output).contains(name), "{}", stdout(&output));
+    assert!(
+        stderr(&output).starts_with("atlaskv-verify: damage in 1 file"),
+        "{}",
+        stderr(&output)
+    );
+    let (exit, damaged) = document(VERIFY, &[], &dir);
+    assert_eq!(
+        (exit, &damaged["report"]["verdict"]),
+        (3, &Value::from("damaged"))
+    );
+    let files = damaged["report"]["files"].as_array().unwrap();
+    let file = files.iter().find(|file| file["name"] == name).unwrap();
+    assert_eq!(
+        (&file["kind"], &file["findings"][0]["severity"]),
+        (&"table".into(), &"loss".into())
+    );
+    assert_eq!(file["findings"][0]["lsns"][0], "1/1");
+}
+
+#[test]
+fn wrong_use_is_told_in_the_format_asked_for() {
+    let home = tempfile::tempdir().unwrap();
+    for program in [VERIFY, COMPACT] {
+        let (exit, document) = document(program, &[], home.path());
+        assert_eq!(
+            (exit, &document["error"]["code"]),
+            (2, &Value::from("usage"))
+        );
+        assert_eq!(
+            fs::read_dir(home.path()).unwrap().count(),
+            0,
+            "no store is made"
+        );
+        let missing = run(program, &[], &home.path().join("none"));
+        assert_eq!(code(&missing), 6, "{}", stderr(&missing));
+        assert!(!home.path().join("none").exists());
+        let output = run(program, &["--no-such-flag"], home.path());
+        assert_eq!((code(&output), stdout(&output)), (2, String::new()));
+        let help = Command::new(program).arg("--help").output().unwrap();
+        assert_eq!(code(&help), 0);
+        assert!(stdout(&help).contains("Exit codes:"));
+    }
+}
+
+#[test]
+fn compacting_offline_gives_the_space_back() {
+    let (_home, dir) = store();
+    let (exit, document) = document(COMPACT, &[], &dir);
+    assert_eq!(exit, 0);
+    // The log became a third table when it was recovered.
+    assert_eq!(
+        (&document["before"]["tables"], &document["after"]["tables"]),
+        (&3.into(), &1.into())
+    );
+    assert_eq!(
+        (
+            &document["before"]["entries"],
+            &document["after"]["entries"]
+        ),
+        (&150.into(), &50.into())
+    );
+    assert!(
+        document["after"]["bytes"].as_u64() < document["before"]["bytes"].as_u64(),
+        "{document}"
+    );
+    assert_eq!(code(&run(VERIFY, &[], &dir)), 0);
+    let engine = open(&dir);
+    for number in 0..100 {
+        let found = engine.exists(format!("key{number:03}").as_bytes()).unwrap();
+        assert_eq!(found, number >= 50, "{number}");
+    }
+    drop(engine);
+    let output = run(COMPACT, &[], &dir);
+    assert_eq!(code(&output), 0);
+    assert!(stdout(&output).contains("entries"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_directory_in_use_is_verified_but_not_compacted() {
+    let (_home, dir) = store();
+    let engine = open(&dir);
+    let output = run(COMPACT, &[], &dir);
+    assert_eq!(code(&output), 4);
+    let holder = format!("process {}", std::process::id());
+    assert!(stderr(&output).contains(&holder), "{}", stderr(&output));
+    assert_eq!(document(COMPACT, &[], &dir).1["error"]["code"], "locked");
+    assert_eq!(code(&run(VERIFY, &[], &dir)), 0);
+    drop(engine);
+}
+
+#[test]
+fn compacting_offline_refuses_a_damaged_store() {
+    let (_home, dir) = store();
+    flip(&file_with(&dir, ".sst"), 100);
+    let (exit, document) = document(COMPACT, &[], &dir);
+    assert_eq!(
+        (exit, &document["error"]["code"]),
+        (3, &Value::from("damaged")),
+        "{document}"
+    );
+    assert_eq!(code(&run(VERIFY, &[], &dir)), 3);
+}
+
+#[test]
+fn a_reader_that_goes_ends_it_quietly_and_changes_no_verdict() {
+    let (_home, dir) = store();
+    let output = without_reader(&dir);
+    assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+    flip(&file_with(&dir, ".sst"), 100);
+    assert_eq!(code(&without_reader(&dir)), 3);
+}
+
+fn without_reader(dir: &Path) -> Output {
+    let mut child = Command::new(VERIFY)
+        .arg(dir)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    child.wait_with_output().unwrap()
+}
