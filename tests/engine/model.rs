@@ -65,6 +65,7 @@ struct Held {
 struct Run {
     disk: SimDisk,
     options: Options,
+    random: fastrand::Rng,
     engine: Engine,
     model: Contents,
     last: Lsn,
@@ -201,12 +202,14 @@ fn plain(found: Option<Versioned>) -> Option<(Lsn, Vec<u8>)> {
 impl Run {
     fn new(seed: u64) -> Run {
         let disk = SimDisk::new(seed);
-        let options = random_options(&mut fastrand::Rng::with_seed(seed));
+        let mut random = fastrand::Rng::with_seed(seed);
+        let options = random_options(&mut random);
         let engine = store::open(&disk, &options).unwrap();
         assert!(engine.recovery_report().created);
         Run {
             disk,
             options,
+            random,
             engine,
             model: BTreeMap::new(),
             last: Lsn::ZERO,
@@ -351,6 +354,8 @@ impl Run {
                 Err(AtlasError::Closed)
             ));
         }
+        // Every start may have other options.
+        self.options = random_options(&mut self.random);
         let nowhere = store::open(&SimDisk::new(0), &self.options)?;
         drop(std::mem::replace(&mut self.engine, nowhere));
         self.engine = store::open(&self.disk, &self.options)?;

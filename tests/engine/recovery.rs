@@ -689,3 +689,77 @@ fn deleted_keys_never_return() {
         "tombstones outlive their use"
     );
 }
+
+/// What is read of a segment at once, as far as the tests care: proofs are put around its multiples.
+const WINDOW: usize = 256 * KIB;
+
+#[test]
+fn a_proof_is_found_wherever_it_stands() {
+    let options = Options {
+        memtable_size: 4096 * KIB,
+        segment_size: 4096 * KIB,
+        ..interval()
+    };
+    for shift in 0..24 {
+        let disk = SimDisk::new(3);
+        let engine = store::open(&disk, &options).unwrap();
+        engine.put(b"damaged", b"synced").unwrap();
+        engine.sync().unwrap();
+        // The next entry is not damaged, but not the next either. The nonce of the one after it lies
+        // around the end of the first window that is looked through.
+        let segment = store::segments(&disk)[0].clone();
+        let from = damage::entries(&damage::bytes(&disk, &segment))[0]
+            .place
+            .clone();
+        let head = 16 + 9;
+        let nonce_at = from.start + WINDOW - 16 + shift;
+        let rough = nonce_at - head - from.end - 100;
+        engine.put(b"filler", &vec![1; rough]).unwrap();
+        let ends = damage::entries(&damage::bytes(&disk, &segment))[1]
+            .place
+            .end;
+        engine
+            .put(b"f", &vec![2; nonce_at - head - ends - 36])
+            .unwrap();
+        engine.put(b"carrier", b"of the proof").unwrap();
+        let disk = disk.copy();
+        let log = damage::bytes(&disk, &segment);
+        let entries = damage::entries(&log);
+        let carrier = entries.last().unwrap().place.start;
+        assert!(
+            (carrier + head).abs_diff(nonce_at) < 12,
+            "{carrier} {nonce_at}"
+        );
+        // Only the last entry carries the proof.
+        disk.edit(&segment, |bytes| bytes[from.start..carrier].fill(0xEE));
+        let error = refusal(&disk, &options, &format!("shift {shift}"));
+        let found = matches!(error, AtlasError::SyncedDataDamaged { .. });
+        assert!(found, "shift {shift}: {error:?}");
+    }
+}
+
+#[test]
+fn entries_larger_than_any_window_are_replayed() {
+    let options = Options {
+        memtable_size: 512 * KIB,
+        segment_size: 8192 * KIB,
+        ..interval()
+    };
+    let disk = SimDisk::new(3);
+    let engine = store::open(&disk, &options).unwrap();
+    let mut model = Contents::new();
+    for (number, length) in [10, 300_000, 5, 900_000, 262_144, 262_101, 4096, 700_000, 1]
+        .into_iter()
+        .enumerate()
+    {
+        let changes = [(vec![number as u8 + 1], Some(vec![number as u8; length]))];
+        let lsn = store::write(&engine, &changes).unwrap();
+        store::apply(&mut model, &changes, lsn);
+    }
+    let disk = disk.copy();
+    let engine = store::open(&disk, &options).unwrap();
+    check_contents(&engine, &model, "large entries");
+    drop(engine);
+    let engine = store::open(&disk.crash_image(Loss::DropAll, 0), &options).unwrap();
+    check_contents(&engine, &model, "large entries after a power cut");
+}
