@@ -1,3 +1,5 @@
+//! The shipped file, the document, and what is refused.
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -71,6 +71,8 @@ impl Flags {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn resolve(arguments: &[&str]) -> Config {
@@ -92,9 +94,9 @@ mod tests {
 
     #[test]
     fn a_flag_wins_over_the_file() {
-        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut file = tempfile::NamedTempFile::new().unwrap();
         let text = "[server]\nlisten = \"127.0.0.1:1\"\n[storage]\nsync = \"os-default\"\n";
-        std::fs::write(file.path(), text).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
         let path = file.path().to_str().unwrap();
         let config = resolve(&["--config", path, "--listen", "[::1]:2", "--data-dir", "/d"]);
         assert_eq!(config.server.listen.to_string(), "[::1]:2");

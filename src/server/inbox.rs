@@ -44,7 +44,7 @@ impl Inbox {
 
     /// Lets the buffer grow to one request of `length` bytes, the one at its head.
     pub(super) fn allow(&mut self, length: usize) {
-        self.to_front();
+        self.move_to_front();
         self.limit = length.max(FREE_BYTES);
         self.buffer
             .reserve_exact(self.limit.saturating_sub(self.buffer.len()));
@@ -53,7 +53,7 @@ impl Inbox {
     /// Where to put what comes next; never empty while the request at the head is not complete.
     pub(super) fn room(&mut self) -> &mut [u8] {
         if self.end == self.buffer.len() {
-            self.to_front();
+            self.move_to_front();
         }
         if self.end == self.buffer.len() {
             let grown = self.buffer.len().saturating_add(STEP).min(self.limit);
@@ -78,7 +78,7 @@ impl Inbox {
         }
     }
 
-    fn to_front(&mut self) {
+    fn move_to_front(&mut self) {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
     }

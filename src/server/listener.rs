@@ -208,11 +208,10 @@ mod tests {
         let error = Listeners::bind(any(), &path).unwrap_err().to_string();
         assert!(error.contains("another process listens there"), "{error}");
         drop(listener);
-        let file = dir.path().join("notes");
-        std::fs::write(&file, "mine").unwrap();
-        let error = Listeners::bind(any(), &file).unwrap_err().to_string();
+        let file = tempfile::NamedTempFile::new_in(dir.path()).unwrap();
+        let error = Listeners::bind(any(), file.path()).unwrap_err().to_string();
         assert!(error.contains("no socket"), "{error}");
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+        assert!(file.path().is_file());
     }
 
     #[test]

@@ -60,7 +60,10 @@ fn a_hundred_clients_with_the_largest_values() {
                 })
             })
             .collect();
-        let floods: Vec<_> = floods.into_iter().map(|flood| flood.join()).collect();
+        let floods: Vec<_> = floods
+            .into_iter()
+            .map(thread::ScopedJoinHandle::join)
+            .collect();
         stop.store(true, Ordering::Relaxed);
         assert!(other.join().unwrap() > 0);
         floods.into_iter().for_each(|flood| flood.unwrap());
@@ -117,7 +120,7 @@ fn a_thousand_promises_of_the_largest_value() {
 
 #[test]
 fn a_request_that_finds_no_room_is_passed_over() {
-    let home = home("read_timeout_s = 1\nwrite_timeout_s = 86400");
+    let home = home("read_timeout_s = 8\nwrite_timeout_s = 86400");
     let daemon = home.start();
     let mut client = daemon.client();
     let value = vec![7; VALUE];
@@ -146,7 +149,6 @@ fn a_request_that_finds_no_room_is_passed_over() {
     );
     raw.request(&Request::Batch { operations }, 2);
     raw.request(&Request::Get { key }, 3);
-    raw.request(&Request::Get { key: b"large" }, 4);
     assert!(matches!(raw.answer(), (1, Response::Written { .. })));
     let message = raw.expect_error(2, ErrorCode::Busy);
     assert!(message.contains("max_inflight_bytes"), "{message}");
@@ -154,7 +156,6 @@ fn a_request_that_finds_no_room_is_passed_over() {
         (3, Response::Value { value, .. }) => assert_eq!(value, "before"),
         other => panic!("{other:?}"),
     }
-    raw.expect_error(4, ErrorCode::Busy);
     raw.expect_ping();
     assert!(figure(&mut client, "server.inflight_bytes") >= held);
     drop(holders);

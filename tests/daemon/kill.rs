@@ -288,8 +288,8 @@ fn kill_again_and_again(sync: &str) {
     let home = Home::new(
         "",
         &format!(
-            "sync = \"{sync}\"\nsync_interval_ms = 10\nmemtable_size = \"128 KiB\"\n\
-             segment_size = \"192 KiB\"\nmax_sealed_memtables = 1\nmax_tables = 8"
+            "sync = \"{sync}\"\nsync_interval_ms = 10\nmemtable_size = \"32 KiB\"\n\
+             segment_size = \"48 KiB\"\nmax_sealed_memtables = 1\nmax_tables = 8"
         ),
     );
     let mut workers: Vec<_> = (0..WORKERS)
@@ -326,7 +326,7 @@ fn kill_again_and_again(sync: &str) {
         .iter_mut()
         .for_each(|worker| worker.check(&mut daemon.client()));
     daemon.stop();
-    let mut daemon = home.start();
+    let daemon = home.start();
     workers
         .iter_mut()
         .for_each(|worker| worker.check(&mut daemon.client()));

@@ -14,7 +14,9 @@
     clippy::print_stderr,
     clippy::cast_possible_truncation,
     clippy::string_slice,
+    clippy::too_many_lines,
     missing_docs,
+    unreachable_pub,
     reason = "test code"
 )]
 

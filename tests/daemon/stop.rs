@@ -15,7 +15,7 @@ fn what_was_received_is_answered_before_the_end() {
     let count = 500_u32;
     let mut bytes = Vec::new();
     for id in 1..=count {
-        let key = id.to_be_bytes();
+        let key = id.to_le_bytes();
         let put = Request::Put {
             key: &key,
             value: b"v",
@@ -50,7 +50,7 @@ fn what_was_received_is_answered_before_the_end() {
     let mut client = daemon.client();
     for (id, answer) in answered {
         assert!(matches!(answer, Response::Written { .. }), "{answer:?}");
-        assert!(client.exists(&id.to_be_bytes()).unwrap());
+        assert!(client.exists(&id.to_le_bytes()).unwrap());
     }
 }
 
@@ -108,7 +108,7 @@ fn a_half_closed_connection_gets_its_answers() {
     for id in 1..=count {
         raw.request(
             &Request::Put {
-                key: &id.to_be_bytes(),
+                key: &id.to_le_bytes(),
                 value: b"v",
             },
             id,
