@@ -42,9 +42,7 @@ pub(super) fn watch(wishes: Sender<Wish>) -> io::Result<Watch> {
                     "SIGTERM"
                 };
                 if !graceful.load(Ordering::Acquire) {
-                    log::info!(
-                        "{signal} during the start: nothing was changed that the next start needs"
-                    );
+                    log::info!("{signal} during the start: stopped, the next start begins anew");
                     std::process::exit(i32::from(Exit::Done.code()));
                 }
                 if wishes.send(Wish::Stop { signal }).is_err() {

@@ -93,8 +93,14 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn spawn(arguments: &[&str], socket: PathBuf) -> Daemon {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_atlaskvd"))
-            .args(arguments)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_atlaskvd"));
+        command.args(arguments);
+        Daemon::run(command, socket)
+    }
+
+    /// Starts a command that becomes a daemon.
+    pub fn run(mut command: Command, socket: PathBuf) -> Daemon {
+        let mut child = command
             // As the unit has it: by default glibc may keep up to 64 MiB that were freed for each of
             // eight arenas a core, which is not what the tests measure.
             .env("MALLOC_ARENA_MAX", "2")

@@ -254,7 +254,12 @@ fn difference(acknowledged: &State, found: &State) -> String {
     let keys = acknowledged.keys().chain(found.keys());
     let differing: BTreeMap<_, _> = keys
         .filter(|key| acknowledged.get(*key) != found.get(*key))
-        .map(|key| (key, (number(acknowledged.get(key)), number(found.get(key)))))
+        .map(|key| {
+            (
+                String::from_utf8_lossy(key),
+                (number(acknowledged.get(key)), number(found.get(key))),
+            )
+        })
         .collect();
     format!("no prefix of what was on its way explains: key (acknowledged, found): {differing:?}")
 }

@@ -2,6 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -182,6 +186,54 @@ fn a_damaged_manifest_keeps_it_from_starting() {
     let (code, said) = home.run();
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("no MANIFEST"), "{said}");
+}
+
+#[test]
+fn connections_fit_the_limit_on_open_files() {
+    let home = Home::new("", "");
+    let mut command = Command::new("sh");
+    let script = "ulimit -n 300 && exec \"$0\" --config \"$1\"";
+    let program = env!("CARGO_BIN_EXE_atlaskvd");
+    command.args(["-c", script, program]).arg(home.config());
+    let mut daemon = Daemon::run(command, home.socket());
+    daemon.wait_until_ready();
+    let most: usize = stats(&mut daemon.admin())["server.max_connections"]
+        .parse()
+        .unwrap();
+    assert!((1..300).contains(&most), "{most}");
+    // As many as it allows it can serve, and work on the store meanwhile.
+    let mut clients: Vec<_> = (0..most).map(|_| daemon.client()).collect();
+    clients
+        .iter_mut()
+        .for_each(|client| drop(client.put(b"k", b"v").unwrap()));
+    daemon.admin().flush().unwrap();
+    drop(clients);
+    daemon.stop();
+    let said = daemon.said();
+    assert!(
+        said.contains(&format!("max_connections lowered from 1024 to {most}")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_stop_during_the_start_is_a_stop() {
+    let home = Home::new("", "");
+    home.start().stop();
+    for step in 0..20 {
+        // Whatever moment is hit: before the signals are watched, in recovery, or when it serves.
+        let mut daemon = home.spawn();
+        thread::sleep(Duration::from_micros(step * 700));
+        daemon.signal(Signal::TERM);
+        let status = daemon.wait();
+        let unwatched = status.signal() == Some(Signal::TERM.as_raw());
+        assert!(
+            status.code() == Some(0) || unwatched,
+            "{status}: {}",
+            daemon.said()
+        );
+    }
+    home.start().stop();
 }
 
 #[test]
