@@ -26,4 +26,6 @@ mod recovery;
 mod script;
 mod sim_disk;
 mod store;
+mod strays;
+mod tail;
 mod threads;
