@@ -17,6 +17,7 @@
 )]
 
 mod bits;
+mod calls;
 mod crash;
 mod damage;
 mod faults;
