@@ -1,3 +1,5 @@
+//! The configuration against its documents and against bad input.
+
 use std::collections::BTreeSet;
 
 use super::*;
