@@ -1,4 +1,4 @@
-//! The shipped file, the document, and what is refused.
+//! The configuration against its documents and against bad input.
 
 use std::collections::BTreeSet;
 

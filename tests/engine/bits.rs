@@ -96,7 +96,7 @@ fn a_flipped_bit_is_never_wrong_data() {
         places.extend((0..end).map(|bit| (path.clone(), bit)));
     }
     let all = places.len() as u64;
-    let budget = store::budget(6000).min(all);
+    let budget = store::budget(20_000).min(all);
     for seed in store::seeds(1) {
         let _repeat = store::Repeat {
             test: "a_flipped_bit",

@@ -134,7 +134,7 @@ fn changes_of_workload(options: &Options) -> u64 {
 fn crash_everywhere(sync: WalSyncStrategy, name: &'static str) {
     let options = store::options(sync);
     let total = changes_of_workload(&options);
-    for seed in store::seeds(1) {
+    for seed in store::seeds(2) {
         let _repeat = store::Repeat { test: name, seed };
         let mut random = fastrand::Rng::with_seed(seed);
         for at in 0..=total {
@@ -184,7 +184,7 @@ fn a_crash_anywhere_under_os_default() {
 /// Every change of recovery as the place of a second crash, for some first crashes.
 #[test]
 fn a_crash_anywhere_in_recovery() {
-    for seed in store::seeds(60) {
+    for seed in store::seeds(150) {
         let _repeat = store::Repeat {
             test: "crash_anywhere_in_recovery",
             seed,

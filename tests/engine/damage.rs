@@ -4,10 +4,10 @@
 use std::ops::Range;
 use std::path::Path;
 
-use atlaskv::storage::{AtlasError, Engine, KIB, Lsn, Options};
+use atlaskv::storage::{AtlasError, Engine, KIB, Lsn, Options, WalSyncStrategy};
 
 use crate::sim_disk::SimDisk;
-use crate::store::{self, Contents};
+use crate::store::{self, Contents, POLICIES};
 
 /// Bytes of a segment's header.
 pub(crate) const HEADER: usize = 4096;
@@ -117,4 +117,63 @@ pub(crate) fn first(model: &Contents, count: usize) -> Contents {
     entries
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()
+}
+
+pub(crate) fn interval() -> Options {
+    roomy(store::options(POLICIES[1]))
+}
+
+/// A store with `synced` keys that are synced and `unsynced` keys after them, its process dead.
+pub(crate) fn log_of(
+    options: &Options,
+    synced: u32,
+    unsynced: u32,
+    length: usize,
+) -> (SimDisk, Contents) {
+    let disk = SimDisk::new(3);
+    let engine = store::open(&disk, options).unwrap();
+    let mut model = Contents::new();
+    fill(&engine, &mut model, 0..synced, length);
+    engine.sync().unwrap();
+    fill(&engine, &mut model, synced..synced + unsynced, length);
+    (disk.copy(), model)
+}
+
+/// A store with three segments and no table, its process dead; everything synced on demand.
+pub(crate) fn three_segments(sync: bool) -> (SimDisk, Contents, Options) {
+    let options = Options {
+        memtable_size: 1024 * KIB,
+        segment_size: 8 * KIB,
+        max_sealed_memtables: 4,
+        ..store::options(WalSyncStrategy::OsDefault)
+    };
+    let disk = SimDisk::new(4);
+    let engine = store::open(&disk, &options).unwrap();
+    let mut model = Contents::new();
+    fill(&engine, &mut model, 0..25, 300);
+    if sync {
+        engine.sync().unwrap();
+    }
+    // Carries the proof, where there is one.
+    fill(&engine, &mut model, 25..26, 300);
+    assert_eq!(store::segments(&disk).len(), 3);
+    assert!(store::named(&disk, ".sst").is_empty());
+    (disk.copy(), model, options)
+}
+
+/// A store with tables and a log.
+pub(crate) fn with_tables() -> (SimDisk, Contents, Options) {
+    let options = interval();
+    let disk = SimDisk::new(5);
+    let engine = store::open(&disk, &options).unwrap();
+    let mut model = Contents::new();
+    for round in 0..3 {
+        fill(&engine, &mut model, round * 10..round * 10 + 15, 50);
+        if round < 2 {
+            engine.flush().unwrap();
+        }
+    }
+    engine.sync().unwrap();
+    assert!(store::named(&disk, ".sst").len() >= 2);
+    (disk.copy(), model, options)
 }

@@ -17,6 +17,7 @@
 )]
 
 mod bits;
+mod calls;
 mod crash;
 mod damage;
 mod faults;
@@ -26,4 +27,6 @@ mod recovery;
 mod script;
 mod sim_disk;
 mod store;
+mod strays;
+mod tail;
 mod threads;

@@ -459,7 +459,7 @@ fn shrink(seed: u64, mut ops: Vec<Op>) -> Vec<Op> {
 
 #[test]
 fn random_operations_agree_with_the_model() {
-    for seed in store::seeds(1500) {
+    for seed in store::seeds(3000) {
         let mut random = fastrand::Rng::with_seed(seed ^ 0x0b5e_55ed);
         let length = random.usize(1..150);
         let ops: Vec<Op> = (0..length).map(|_| random_op(&mut random)).collect();

@@ -1,0 +1,123 @@
+//! What recovery does with files that are no part of the store, and with what it had to cut.
+
+use std::path::Path;
+
+use atlaskv::storage::{AtlasError, Disk, Options};
+
+use crate::damage::{self, check_contents, first, flip, interval, log_of, refusal, with_tables};
+use crate::sim_disk::{Loss, SimDisk};
+use crate::store::{self, DIR, path};
+
+#[test]
+fn strays_are_kept_and_temporaries_removed() {
+    let (disk, model, options) = with_tables();
+    let strays = [
+        "notes.txt",
+        "wal-1.log",
+        "MANIFEST.old",
+        "000000009999.sst",
+        "wal-000000009999.log",
+        ".hidden",
+    ];
+    for round in 1..=2 {
+        for stray in strays {
+            let text = format!("{stray} in round {round}");
+            disk.put_file(&path(stray), text.as_bytes());
+        }
+        for temporary in ["MANIFEST.tmp", "000000000001.sst.tmp", "x.tmp"] {
+            disk.put_file(&path(temporary), b"half");
+        }
+        disk.create_dir(&path("lost+found")).unwrap();
+        let engine = store::open(&disk, &options).unwrap();
+        check_contents(&engine, &model, "with strays");
+        assert_eq!(engine.recovery_report().quarantined.len(), strays.len());
+        let stats = engine.stats();
+        assert_eq!(stats.quarantine_files, (strays.len() * round) as u64);
+        let kept: Vec<Vec<u8>> = engine
+            .quarantine_list()
+            .unwrap()
+            .iter()
+            .map(|file| damage::bytes(&disk, &path("quarantine").join(&file.name)))
+            .collect();
+        for round in 1..=round {
+            for stray in strays {
+                let text = format!("{stray} in round {round}").into_bytes();
+                assert!(kept.contains(&text), "{stray} of round {round} is gone");
+            }
+        }
+        for file in disk
+            .files()
+            .keys()
+            .filter(|file| file.parent() == Some(Path::new(DIR)))
+        {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            assert!(
+                !strays.contains(&name) && !name.ends_with(".tmp"),
+                "{name} stayed"
+            );
+        }
+        disk.list(&path("lost+found")).unwrap();
+    }
+    let engine = store::open(&disk, &options).unwrap();
+    let purged = engine.quarantine_purge().unwrap();
+    assert_eq!(purged.len(), strays.len() * 2);
+    assert!(engine.quarantine_list().unwrap().is_empty());
+    assert_eq!(engine.stats().quarantine_files, 0);
+    let after = disk.crash_image(Loss::DropAll, 0);
+    assert!(
+        !after
+            .files()
+            .keys()
+            .any(|file| file.starts_with(path("quarantine")))
+    );
+}
+
+#[test]
+fn quarantine_has_a_budget() {
+    let (disk, model, options) = with_tables();
+    let options = Options {
+        quarantine_size: 20_000,
+        ..options
+    };
+    disk.put_file(&path("large"), &[1; 30_000]);
+    disk.put_file(&path("small"), &[2; 100]);
+    for _ in 0..2 {
+        let engine = store::open(&disk, &options).unwrap();
+        check_contents(&engine, &model, "over the budget");
+        let report = engine.recovery_report();
+        assert!(
+            report.notes.iter().any(|note| note.contains("large")),
+            "{report:?}"
+        );
+        assert_eq!(damage::bytes(&disk, &path("large")), [1; 30_000]);
+        assert_eq!(damage::bytes(&disk, &path("quarantine/small")), [2; 100]);
+        drop(engine);
+    }
+}
+
+#[test]
+fn a_cut_beyond_the_budget_loses_nothing() {
+    let options = Options {
+        quarantine_size: 0,
+        ..interval()
+    };
+    let (disk, model) = log_of(&options, 5, 5, 3000);
+    let segment = store::segments(&disk)[0].clone();
+    let entries = damage::entries(&damage::bytes(&disk, &segment));
+    flip(&disk, &segment, entries[6].place.end - 1, 0);
+    let before = damage::bytes(&disk, &segment);
+    for _ in 0..3 {
+        let engine = store::open(&disk, &options).unwrap();
+        check_contents(&engine, &first(&model, 6), "no room for what was cut");
+        assert_eq!(damage::bytes(&disk, &segment), before, "the segment stays");
+    }
+}
+
+#[test]
+fn a_directory_of_other_things_is_not_taken() {
+    let disk = SimDisk::new(1);
+    disk.create_dir(Path::new(DIR)).unwrap();
+    disk.put_file(&path("letter.txt"), b"dear");
+    let error = refusal(&disk, &interval(), "a directory of other things");
+    assert!(matches!(error, AtlasError::NotAStore { .. }), "{error:?}");
+}
