@@ -203,9 +203,9 @@ fn connections_fit_the_limit_on_open_files() {
     assert!((1..300).contains(&most), "{most}");
     // As many as it allows it can serve, and work on the store meanwhile.
     let mut clients: Vec<_> = (0..most).map(|_| daemon.client()).collect();
-    clients
-        .iter_mut()
-        .for_each(|client| drop(client.put(b"k", b"v").unwrap()));
+    for client in &mut clients {
+        client.put(b"k", b"v").unwrap();
+    }
     daemon.admin().flush().unwrap();
     drop(clients);
     daemon.stop();
