@@ -78,7 +78,7 @@ impl From<Exit> for ExitCode {
 impl From<&AtlasError> for Exit {
     fn from(error: &AtlasError) -> Exit {
         match error {
-            AtlasError::Io { .. } => Exit::Io,
+            AtlasError::Io { .. } | AtlasError::OutcomeUnknown { .. } => Exit::Io,
             AtlasError::Corrupt { .. }
             | AtlasError::SyncedDataDamaged { .. }
             | AtlasError::MissingFile { .. }

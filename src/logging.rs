@@ -35,10 +35,16 @@ pub fn announce(text: fmt::Arguments<'_>) {
 /// Takes the engine's events into the log.
 #[must_use]
 pub fn event_sink() -> EventSink {
-    // A long replay says now and then how far it is, not with every segment.
-    let replay = Throttle::default();
+    // A long replay says now and then how far it is, not with every segment; writers that wait say so
+    // once and not each of them.
+    let (replay, stall) = (Throttle::default(), Throttle::default());
     Arc::new(move |event| {
-        if matches!(event, Event::Replaying { .. }) && !replay.is_due() {
+        let due = match event {
+            Event::Replaying { .. } => replay.is_due(),
+            Event::Stalled { .. } => stall.is_due(),
+            _ => true,
+        };
+        if !due {
             return;
         }
         let level = match event {

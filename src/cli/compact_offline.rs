@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::{Value, json};
 
+use super::arguments;
 use super::failure::Failure;
 use super::json::object;
 use super::local;
@@ -49,7 +50,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: &[OsString]) -> Exit {
-    let parsed: Arguments = match local::parse(TOOL, arguments) {
+    let parsed: Arguments = match arguments::parse(TOOL, arguments) {
         Ok(parsed) => parsed,
         Err(exit) => return exit,
     };

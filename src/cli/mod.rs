@@ -3,6 +3,7 @@
 //! Results go to standard output, messages to standard error. With `--format json` everything, errors
 //! included, is one document on standard output; `docs/ctl.md` describes it.
 
+mod arguments;
 pub mod compact_offline;
 pub mod ctl;
 pub mod escape;

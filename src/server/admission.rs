@@ -1,31 +1,32 @@
-//! The reservation of memory for the values of a large answer, before the engine reads them from tables.
-//! (Values in memtables are shared and not copied.)
+//! The reservation of memory for a large answer.
 //!
-//! The engine asks in the middle of a read, where nobody may wait. So the asking never waits: when there
-//! is no room the read is given up, the room is waited for outside the engine, and the read done again.
+//! The engine asks before it reads a large value from a table, in the middle of a read, where nobody may
+//! wait. So the asking never waits: when there is no room the read is given up, the room is waited for
+//! outside the engine, and the read is done again. The same for the copy of the values in the answer:
+//! what was read is let go during the wait. A value in a memtable is shared, but whoever holds it keeps
+//! it in memory after its flush: a thousand connections that wait must not hold one each.
 
 use std::time::Instant;
 
-use super::budget::Reservation;
+use super::budget::{FREE_BYTES, Reservation};
+use crate::protocol::Response;
+use crate::storage::disk::count;
 use crate::storage::{AtlasError, Result};
+
+/// Asked before memory for a large value is taken, with its bytes.
+pub(super) type Admit<'a> = &'a mut dyn FnMut(u64) -> Result<()>;
 
 /// The memory of one answer.
 pub(super) struct Admission<'a> {
     reservation: &'a mut Reservation,
     /// What the answers gathered before this one hold.
     base: u64,
-    /// Bytes of values that this answer may have at most.
+    /// Bytes that an answer may have at most.
     most: u64,
+    /// Bytes that this read has asked for.
     asked: u64,
+    /// What would have had to be held for it to go on.
     short: Option<u64>,
-}
-
-/// What became of an answer.
-pub(super) enum Admitted<T> {
-    /// It is there.
-    Answer(T),
-    /// It would be larger than a frame may be.
-    TooLarge,
 }
 
 impl<'a> Admission<'a> {
@@ -41,25 +42,67 @@ impl<'a> Admission<'a> {
         }
     }
 
-    /// Runs `read` with something to ask for memory, again when there was none at first.
-    pub(super) fn run<T>(
+    /// Reserves what the answer is expected to take, besides what is asked for.
+    ///
+    /// # Errors
+    /// `OverBudget` when there is no room until `deadline`.
+    pub(super) fn expect(&mut self, bytes: u64, deadline: Instant) -> Result<()> {
+        self.wait(self.base.saturating_add(bytes), deadline)
+    }
+
+    /// Runs a read that can be done again, until its answer has its memory.
+    ///
+    /// # Errors
+    /// What the read says; `OverBudget` when there is no room until `deadline`.
+    pub(super) fn read(
         mut self,
         deadline: Instant,
-        mut read: impl FnMut(&mut dyn FnMut(u64) -> Result<()>) -> Result<T>,
-    ) -> Result<Admitted<T>> {
+        mut read: impl FnMut(Admit<'_>) -> Result<Response>,
+    ) -> Result<Option<Response>> {
+        loop {
+            let Some(response) = self.admitted(deadline, &mut read)? else {
+                return Ok(None);
+            };
+            match self.reserve_copy(&response) {
+                Ok(()) => return Ok(Some(response)),
+                Err(needed) => {
+                    drop(response);
+                    self.wait(needed, deadline)?;
+                }
+            }
+        }
+    }
+
+    /// Runs a read that cannot be done again once it has succeeded; `None` also when there is no room
+    /// for the copy of what it read.
+    ///
+    /// # Errors
+    /// As [`Admission::read`].
+    pub(super) fn read_once(
+        mut self,
+        deadline: Instant,
+        mut read: impl FnMut(Admit<'_>) -> Result<Response>,
+    ) -> Result<Option<Response>> {
+        let response = self.admitted(deadline, &mut read)?;
+        Ok(response.filter(|response| self.reserve_copy(response).is_ok()))
+    }
+
+    /// Runs a read until nothing that it asks for is refused; `None`: it asks for more than an answer
+    /// may have.
+    fn admitted(
+        &mut self,
+        deadline: Instant,
+        read: &mut impl FnMut(Admit<'_>) -> Result<Response>,
+    ) -> Result<Option<Response>> {
         loop {
             self.asked = 0;
             self.short = None;
-            let result = read(&mut |bytes| self.ask(bytes));
-            match (result, self.short) {
+            match (read(&mut |bytes| self.ask(bytes)), self.short) {
                 (Err(AtlasError::OverBudget { .. }), _) if self.asked > self.most => {
-                    return Ok(Admitted::TooLarge);
+                    return Ok(None);
                 }
-                (Err(AtlasError::OverBudget { .. }), Some(short)) => {
-                    let raised = self.reservation.raise(short, deadline);
-                    raised.map_err(|busy| over_budget(busy.bytes, busy.limit))?;
-                }
-                (result, _) => return result.map(Admitted::Answer),
+                (Err(AtlasError::OverBudget { .. }), Some(short)) => self.wait(short, deadline)?,
+                (result, _) => return result.map(Some),
             }
         }
     }
@@ -74,6 +117,25 @@ impl<'a> Admission<'a> {
             self.short = Some(needed);
             over_budget(busy.bytes, busy.limit)
         })
+    }
+
+    /// Reserves the copy of an answer without waiting; returns what would have to be held. An answer
+    /// over the limit is never copied.
+    fn reserve_copy(&mut self, response: &Response) -> std::result::Result<(), u64> {
+        let copy = response.frame_length();
+        if copy <= count(FREE_BYTES) || copy > self.most {
+            return Ok(());
+        }
+        let needed = self.base.saturating_add(self.asked).saturating_add(copy);
+        self.reservation.try_raise(needed).map_err(|_| needed)
+    }
+
+    /// Waits until so much is held. What is held so far is given back before: of several that have a
+    /// part each, none would ever get the rest.
+    fn wait(&mut self, needed: u64, deadline: Instant) -> Result<()> {
+        self.reservation.lower(self.base);
+        let raised = self.reservation.raise(needed, deadline);
+        raised.map_err(|busy| over_budget(busy.bytes, busy.limit))
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! A connection's own buffers, up to [`FREE_BYTES`] each, are not counted. What is larger reserves its
 //! bytes here before memory is taken, first come first served, and gives them back when the
-//! [`Reservation`] is dropped. Who holds a reservation may wait for another, so every wait has a
-//! deadline: two that wait for each other end as busy, not as a deadlock.
+//! [`Reservation`] is dropped. Who waits holds nothing, as far as it can be: an answer gives back what it
+//! has before it waits for more. Every wait has a deadline all the same: whoever wait for each other end
+//! as busy, not as a deadlock.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -157,12 +158,18 @@ impl Reservation {
         Ok(())
     }
 
+    /// Holds at most `bytes` from now on.
+    pub(super) fn lower(&mut self, bytes: u64) {
+        let less = self.bytes.saturating_sub(bytes);
+        if less > 0 {
+            self.budget.give_back(less);
+            self.bytes -= less;
+        }
+    }
+
     /// Gives everything back.
     pub(super) fn release(&mut self) {
-        if self.bytes > 0 {
-            self.budget.give_back(self.bytes);
-            self.bytes = 0;
-        }
+        self.lower(0);
     }
 }
 

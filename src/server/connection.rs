@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::budget::{FREE_BYTES, Reservation};
-use super::dispatch::Session;
+use super::dispatch::{self, Session};
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::stream::{Pipe, Stream};
 use crate::protocol::{CONNECTION_ID, ErrorCode, HEADER_SIZE, frame};
+use crate::storage::disk::count;
 
 /// How long a connection that the server ends is kept for the peer to read the last answer: closing it
 /// with unread bytes would reset it, and the answer be lost.
@@ -165,7 +166,10 @@ impl Connection<'_> {
         if received.len() < HEADER_SIZE || self.inbox.may_hold(length) {
             return Ok(());
         }
-        let bytes = u64::try_from(length).unwrap_or(u64::MAX);
+        // The byte behind length and version.
+        let code = received.get(5).copied().unwrap_or(0);
+        let lists = dispatch::list_bytes(code, length, &self.shared.settings.limits);
+        let bytes = count(length).saturating_add(lists);
         let deadline = self.deadline();
         match self.reservation.raise(bytes, deadline) {
             Ok(()) => {

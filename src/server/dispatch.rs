@@ -7,17 +7,20 @@
 use std::mem;
 use std::time::Instant;
 
-use super::admission::{Admission, Admitted};
+use super::admission::{Admission, Admit};
+use super::budget::{Busy, FREE_BYTES};
 use super::outbox::Outbox;
 use super::scans::Scans;
 use super::stream::Plane;
 use super::{Shared, status};
+use crate::protocol::opcode::request as opcode;
 use crate::protocol::{
-    BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Frame, Request, Response,
-    ServerInfo, VERSION,
+    BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Frame, HEADER_SIZE, Limits,
+    Request, Response, ServerInfo, VERSION,
 };
+use crate::storage::disk::count;
 use crate::storage::{
-    self, AtlasError, Conditional, Engine, Lsn, Operation, Page, Scan, ScanRange, Versioned,
+    self, AtlasError, Conditional, Engine, Lsn, Operation, Scan, ScanRange, Versioned,
 };
 
 /// The most entries, and about the most bytes, in one page of a scan.
@@ -60,6 +63,10 @@ impl<'a> Session<'a> {
         self.handled += 1;
         let id = frame.request_id;
         let limits = &self.shared.settings.limits;
+        if let Err(busy) = self.reserve_lists(frame, out) {
+            self.settle(out);
+            return out.push_error(id, ErrorCode::Busy, &busy.to_string());
+        }
         let request = match Request::decode(frame, limits.max_batch_operations) {
             Ok(request) => request,
             Err(error) => {
@@ -70,11 +77,11 @@ impl<'a> Session<'a> {
         let submitted = match &request {
             Request::Put { key, value } => self.submit(&[Operation::Put { key, value }]),
             Request::Delete { key } => self.submit(&[Operation::Delete { key }]),
-            Request::Batch { operations } => self.batch(operations, out),
+            Request::Batch { operations } => self.batch(operations),
             _ => {
                 self.settle(out);
                 let response = self.answer(&request, out);
-                return self.push(id, &response, out);
+                return out.push(id, &response);
             }
         };
         self.pending.push((id, submitted));
@@ -102,43 +109,30 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Adds an answer, after the memory of its copy is reserved.
-    fn push(&mut self, id: u32, response: &Response, out: &mut Outbox) {
-        let length = usize::try_from(response.frame_length()).unwrap_or(usize::MAX);
-        let limit = self.shared.settings.limits.max_frame_size;
-        if response.frame_length() <= u64::from(limit)
-            && let Err(busy) = self.reserve_beyond_free(length, out)
-        {
-            if let Response::ScanPage { scan, .. } = response {
-                // Its entries would be missing from what the client has seen.
-                self.scans.close(*scan);
-            }
-            return out.push(id, &busy);
-        }
-        out.push(id, response);
-    }
-
     fn submit(&self, operations: &[Operation<'_>]) -> Result<Lsn, Response> {
         self.engine()
             .submit(operations)
             .map_err(|error| self.failed(&error))
     }
 
-    fn batch(&self, operations: &[BatchOperation<'_>], out: &mut Outbox) -> Result<Lsn, Response> {
-        let bytes = mem::size_of_val(operations);
-        self.reserve_beyond_free(bytes, out)?;
+    fn batch(&self, operations: &[BatchOperation<'_>]) -> Result<Lsn, Response> {
         let operations: Vec<_> = operations.iter().map(operation).collect();
         self.submit(&operations)
     }
 
-    /// Reserves so many bytes more, when they are more than a connection has free.
-    fn reserve_beyond_free(&self, bytes: usize, out: &mut Outbox) -> Result<(), Response> {
-        if bytes <= super::budget::FREE_BYTES {
+    /// Reserves the lists that a request makes, unless that was done together with its frame.
+    fn reserve_lists(&self, frame: &Frame<'_>, out: &mut Outbox) -> Result<(), Busy> {
+        let lists = list_bytes(
+            frame.code,
+            frame.payload.len(),
+            &self.shared.settings.limits,
+        );
+        let was_large = frame.payload.len() + HEADER_SIZE > FREE_BYTES;
+        if was_large || lists <= count(FREE_BYTES) {
             return Ok(());
         }
-        let needed = out.reservation.bytes() + storage::disk::count(bytes);
-        let raised = out.reservation.raise(needed, self.deadline());
-        raised.map_err(|busy| Response::error(ErrorCode::Busy, busy.to_string()))
+        let needed = out.reservation.bytes().saturating_add(lists);
+        out.reservation.raise(needed, self.deadline())
     }
 
     fn deadline(&self) -> Instant {
@@ -168,13 +162,13 @@ impl<'a> Session<'a> {
             Request::MultiGet { keys } => self.multi_get(keys, out),
             Request::PutIfAbsent { key, value } => {
                 let outcome = self.engine().put_if_absent(key, value);
-                outcome.map(conditional)
+                self.conditional(out, outcome)
             }
             Request::CompareAndSwap { key, expected, new } => {
                 let outcome = self
                     .engine()
                     .compare_and_swap(key, expectation(expected), *new);
-                outcome.map(conditional)
+                self.conditional(out, outcome)
             }
             Request::ScanOpen { .. } => self.scan_open(request, out),
             Request::ScanNext {
@@ -216,33 +210,30 @@ impl<'a> Session<'a> {
     }
 
     fn get(&self, key: &[u8], out: &mut Outbox) -> storage::Result<Response> {
-        let read = self.admission(out).run(self.deadline(), |admit| {
-            self.engine().get_admitted(key, admit)
-        })?;
-        Ok(match read {
-            Admitted::Answer(Some(Versioned { value, lsn })) => Response::Value {
-                lsn: lsn.as_u64(),
-                value,
-            },
-            Admitted::Answer(None) => Response::NotFound,
-            Admitted::TooLarge => self.answer_too_large(),
-        })
+        let read = |admit: Admit<'_>| {
+            let found = self.engine().get_admitted(key, admit)?;
+            Ok(
+                found.map_or(Response::NotFound, |Versioned { value, lsn }| {
+                    Response::Value {
+                        lsn: lsn.as_u64(),
+                        value,
+                    }
+                }),
+            )
+        };
+        let response = self.admission(out).read(self.deadline(), read)?;
+        Ok(response.unwrap_or_else(|| self.answer_too_large()))
     }
 
     fn multi_get(&self, keys: &[&[u8]], out: &mut Outbox) -> storage::Result<Response> {
-        let values = mem::size_of::<Option<Versioned>>().saturating_mul(keys.len());
-        if let Err(busy) = self.reserve_beyond_free(values, out) {
-            return Ok(busy);
-        }
-        let read = self.admission(out).run(self.deadline(), |admit| {
-            self.engine().multi_get(keys, admit)
-        })?;
-        Ok(match read {
-            Admitted::Answer(values) => {
-                Response::Values(values.into_iter().map(|value| value.map(pair)).collect())
-            }
-            Admitted::TooLarge => self.answer_too_large(),
-        })
+        let read = |admit: Admit<'_>| {
+            let values = self.engine().multi_get(keys, admit)?.into_iter();
+            Ok(Response::Values(
+                values.map(|value| value.map(pair)).collect(),
+            ))
+        };
+        let response = self.admission(out).read(self.deadline(), read)?;
+        Ok(response.unwrap_or_else(|| self.answer_too_large()))
     }
 
     fn admission<'b>(&self, out: &'b mut Outbox) -> Admission<'b> {
@@ -255,6 +246,22 @@ impl<'a> Session<'a> {
         let message =
             format!("the answer is over the limit of {limit} bytes (max_frame_size): ask for less");
         Response::error(ErrorCode::AnswerTooLarge, message)
+    }
+
+    /// The answer to a conditional write. A refusal with a large value is not waited for: the value is
+    /// in memory already.
+    fn conditional(
+        &self,
+        out: &mut Outbox,
+        outcome: storage::Result<Conditional>,
+    ) -> storage::Result<Response> {
+        let mut outcome = Some(outcome.map(conditional)?);
+        let done = |_: Admit<'_>| outcome.take().ok_or(AtlasError::Closed);
+        let response = self.admission(out).read_once(self.deadline(), done)?;
+        Ok(response.unwrap_or_else(|| {
+            let message = "the condition is not met; for the value there is no memory, try again";
+            Response::error(ErrorCode::Busy, message)
+        }))
     }
 
     fn scan_open(&mut self, request: &Request<'_>, out: &mut Outbox) -> storage::Result<Response> {
@@ -290,49 +297,46 @@ impl<'a> Session<'a> {
         out: &mut Outbox,
     ) -> storage::Result<Response> {
         let mut scan = self.scans.take(number)?;
-        let page = self.page(&mut scan, (max_entries, max_bytes), out);
-        let lsn = scan.lsn().as_u64();
-        let page = match page {
-            Ok(Admitted::Answer(page)) => page,
-            Ok(Admitted::TooLarge) => return Ok(self.answer_too_large()),
-            Err(error) => {
-                if matches!(error, AtlasError::OverBudget { .. }) {
-                    self.scans.put_back(number, scan);
-                }
-                return Err(error);
-            }
+        let page = self.page((number, &mut scan), (max_entries, max_bytes), out);
+        let goes_on = match &page {
+            Ok(Response::ScanPage { done, .. }) => !done,
+            Ok(_) => false,
+            Err(error) => matches!(error, AtlasError::OverBudget { .. }),
         };
-        if !page.done {
+        if goes_on {
             self.scans.put_back(number, scan);
         }
-        Ok(Response::ScanPage {
-            scan: if page.done { 0 } else { number },
-            lsn,
-            done: page.done,
-            entries: page.entries.into_iter().map(entry).collect(),
-        })
+        page
     }
 
     fn page(
         &self,
-        scan: &mut Scan,
+        (number, scan): (u64, &mut Scan),
         (max_entries, max_bytes): (u32, u32),
         out: &mut Outbox,
-    ) -> storage::Result<Admitted<Page>> {
+    ) -> storage::Result<Response> {
         let entries = capped(max_entries, MAX_PAGE_ENTRIES);
         let bytes = capped(max_bytes, MAX_PAGE_BYTES);
-        // Small values are not asked for one by one: a whole page of them is reserved beforehand.
         let deadline = self.deadline();
-        if bytes > super::budget::FREE_BYTES {
-            let needed = out.reservation.bytes() + storage::disk::count(bytes);
-            let raised = out.reservation.raise(needed, deadline);
-            raised.map_err(|busy| AtlasError::OverBudget {
-                bytes: busy.bytes,
-                limit: busy.limit,
-            })?;
+        let mut admission = self.admission(out);
+        // Small values are not asked for one by one: a page of them and its copy are reserved before.
+        if bytes > FREE_BYTES {
+            admission.expect(count(bytes.saturating_mul(2)), deadline)?;
         }
-        self.admission(out)
-            .run(deadline, |admit| scan.next_page(entries, bytes, admit))
+        let lsn = scan.lsn().as_u64();
+        let read = |admit: Admit<'_>| {
+            let page = scan.next_page(entries, bytes, admit)?;
+            Ok(Response::ScanPage {
+                scan: if page.done { 0 } else { number },
+                lsn,
+                done: page.done,
+                entries: page.entries.into_iter().map(entry).collect(),
+            })
+        };
+        let response = admission.read_once(deadline, read)?;
+        response.ok_or(AtlasError::ScanEnded {
+            reason: "no memory was free for a large value",
+        })
     }
 
     fn administer(&self, request: &Request<'_>) -> storage::Result<Response> {
@@ -374,6 +378,22 @@ impl<'a> Session<'a> {
         }
         Response::error(code, error.to_string())
     }
+}
+
+/// Bytes that the lists of a request take besides its frame, at most: a short frame can name many keys.
+pub(super) fn list_bytes(code: u8, payload: usize, limits: &Limits) -> u64 {
+    /// Bytes of the shortest element of a batch or multi-get.
+    const SHORTEST: u64 = 5;
+    /// Bytes of memory for an element: decoded, translated, and with what was found.
+    const IN_MEMORY: u64 = 160;
+    if code != opcode::BATCH && code != opcode::MULTI_GET {
+        return 0;
+    }
+    let elements = (count(payload) / SHORTEST).min(limits.max_batch_operations);
+    // Together with its frame it must fit the budget, which holds two of the largest frame.
+    elements
+        .saturating_mul(IN_MEMORY)
+        .min(u64::from(limits.max_frame_size))
 }
 
 /// The error code of a failure of the engine.

@@ -18,9 +18,9 @@ mod target;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use super::arguments;
 use super::failure::Failure;
 use super::output::{Format, Output};
 use crate::client::Client;
@@ -106,9 +106,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: &[OsString]) -> Exit {
-    let parsed = match Arguments::try_parse_from(arguments) {
+    let parsed: Arguments = match arguments::parse(TOOL, arguments) {
         Ok(parsed) => parsed,
-        Err(error) => return misused(&error, arguments),
+        Err(exit) => return exit,
     };
     let mut session = Session {
         target: parsed.target,
@@ -133,39 +133,6 @@ fn run(arguments: &[OsString]) -> Exit {
         Command::Quarantine(quarantine) => quarantine.run(&mut session),
     };
     session.output.finish(result)
-}
-
-/// Help and version, which are results; or arguments that are wrong.
-fn misused(error: &clap::Error, arguments: &[OsString]) -> Exit {
-    if matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    ) {
-        // A reader that has gone wants no help.
-        let _ = error.print();
-        return Exit::Done;
-    }
-    if asks_for_json(arguments) {
-        let message = first_paragraph(&error.render().to_string());
-        return Output::new(TOOL, Format::Json).finish(Err(Failure::usage(message)));
-    }
-    let _ = error.print();
-    Exit::Usage
-}
-
-/// What is wrong, in one line and without the usage that stands behind it.
-fn first_paragraph(rendered: &str) -> String {
-    let lines = rendered.lines().take_while(|line| !line.is_empty());
-    let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
-    words.join(" ").trim_start_matches("error: ").to_owned()
-}
-
-/// Whether arguments that could not be parsed ask for JSON all the same.
-fn asks_for_json(arguments: &[OsString]) -> bool {
-    arguments.iter().any(|argument| argument == "--format=json")
-        || arguments
-            .windows(2)
-            .any(|pair| matches!(pair, [flag, value] if flag == "--format" && value == "json"))
 }
 
 #[cfg(test)]
@@ -195,13 +162,5 @@ mod tests {
             }
         }
         check(&mut Arguments::command());
-    }
-
-    #[test]
-    fn json_is_found_in_arguments_that_do_not_parse() {
-        let arguments = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
-        assert!(asks_for_json(&arguments("ctl --format json gte")));
-        assert!(asks_for_json(&arguments("ctl gte --format=json")));
-        assert!(!asks_for_json(&arguments("ctl get json")));
     }
 }
