@@ -385,6 +385,10 @@ impl<'a> Recovery<'a> {
             quarantine::make(self.disk, self.dir)?;
         }
         for Move { from, to } in &self.manifest.moves {
+            if matches!(file_name::parse(from), FileName::Segment(_)) {
+                // Its last bytes may never have been synced, and are kept for being looked at.
+                self.sync_file(&self.dir.join(from))?;
+            }
             let (from, to) = (self.dir.join(from), quarantine.join(to));
             self.disk
                 .rename(&from, &to)
@@ -405,6 +409,12 @@ impl<'a> Recovery<'a> {
         self.manifest.moves.clear();
         self.manifest.obsolete.clear();
         Ok(())
+    }
+
+    fn sync_file(&self, path: &Path) -> Result<()> {
+        let file = self.disk.open(path);
+        file.and_then(|file| file.sync())
+            .map_err(|error| AtlasError::io("sync", path, error))
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<()> {

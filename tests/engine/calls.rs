@@ -36,10 +36,14 @@ fn a_write_is_one_write_and_under_every_write_one_sync() {
             }
             assert_eq!(kinds(&seen), expected, "{sync:?}");
         }
-        let seen = calls(&disk, || drop(engine.sync().unwrap()));
+        let seen = calls(&disk, || {
+            engine.sync().unwrap();
+        });
         let expected = usize::from(sync != WalSyncStrategy::EveryWrite);
         assert_eq!(seen.len(), expected, "{seen:?}");
-        let again = calls(&disk, || drop(engine.sync().unwrap()));
+        let again = calls(&disk, || {
+            engine.sync().unwrap();
+        });
         assert!(again.is_empty(), "nothing to sync: {again:?}");
         let read = calls(&disk, || drop(engine.get(&[1]).unwrap()));
         assert!(read.is_empty(), "from memory: {read:?}");

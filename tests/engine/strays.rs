@@ -33,11 +33,12 @@ fn strays_are_kept_and_temporaries_removed() {
         assert_eq!(engine.recovery_report().quarantined.len(), strays.len());
         let stats = engine.stats();
         assert_eq!(stats.quarantine_files, (strays.len() * round) as u64);
+        let after = disk.crash_image(Loss::DropAll, 0);
         let kept: Vec<Vec<u8>> = engine
             .quarantine_list()
             .unwrap()
             .iter()
-            .map(|file| damage::bytes(&disk, &path("quarantine").join(&file.name)))
+            .map(|file| damage::bytes(&after, &path("quarantine").join(&file.name)))
             .collect();
         for round in 1..=round {
             for stray in strays {
