@@ -397,7 +397,7 @@ fn a_batch_is_done_whole_or_not_at_all() {
 fn entries() -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut entries: Vec<(Vec<u8>, Vec<u8>)> = (0..5000_u32)
         .map(|number| {
-            let byte = (number % 256) as u8;
+            let byte = number.to_le_bytes()[0];
             let key = [&[byte][..], number.to_string().as_bytes()].concat();
             let value = vec![byte; number as usize % 300];
             (key, value)
