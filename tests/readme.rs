@@ -10,12 +10,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 /// A daemon that ends with the test.
 struct Daemon {
     process: Child,
-    address: String,
+    log: BufReader<ChildStderr>,
 }
 
 impl Daemon {
@@ -27,16 +27,19 @@ impl Daemon {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let mut said = Vec::new();
-        for line in lines.map_while(Result::ok) {
-            said.push(line.clone());
-            if let Some((_, rest)) = line.split_once(" ready on ") {
-                let address = rest.split(',').next().unwrap().to_owned();
-                return Daemon { process, address };
+        let log = BufReader::new(process.stderr.take().unwrap());
+        Daemon { process, log }
+    }
+
+    /// Waits until it is ready; its address.
+    fn address(&mut self) -> String {
+        let mut said = String::new();
+        while self.log.read_line(&mut said).unwrap() > 0 {
+            if let Some((_, rest)) = said.split_once(" ready on ") {
+                return rest.split(',').next().unwrap().to_owned();
             }
         }
-        panic!("the daemon did not become ready: {said:?}");
+        panic!("the daemon did not become ready: {said}");
     }
 }
 
@@ -76,7 +79,8 @@ fn commands() -> Vec<(String, i32)> {
 #[test]
 fn every_command_of_the_first_five_minutes_does_what_it_says() {
     let home = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(home.path());
+    let mut daemon = Daemon::start(home.path());
+    let address = daemon.address();
     let commands = commands();
     assert!(commands.len() >= 13, "{commands:?}");
     for (command, expected) in commands {
@@ -86,7 +90,7 @@ fn every_command_of_the_first_five_minutes_does_what_it_says() {
         );
         let output = Command::new("bash")
             .args(["-euc", &script])
-            .env("ATLASKV_ADDR", &daemon.address)
+            .env("ATLASKV_ADDR", &address)
             .current_dir(home.path())
             .output()
             .unwrap();
