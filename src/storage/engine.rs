@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::core::{Core, add, lock};
 use super::disk::{DirLock, Disk, count};
 use super::error::{AtlasError, Result};
+use super::table::ADMIT_ABOVE;
 use super::view::value_of;
 use super::wal::Kind;
 use super::{
@@ -191,7 +192,8 @@ impl Engine {
         Ok(self.get(key)?.is_some())
     }
 
-    /// The values of several keys, all of one state. `admit` as in [`Engine::get_admitted`].
+    /// The values of several keys, all of one state. `admit` as in [`Engine::get_admitted`], and for
+    /// smaller values too, each when it has been read: many of them add up.
     ///
     /// # Errors
     /// As [`Engine::get_admitted`], and `TooManyOperations`.
@@ -215,9 +217,18 @@ impl Engine {
                 at,
             )
         };
-        let answers = keys.iter().zip(found).map(|(key, found)| match found {
-            Some(found) => Ok(value_of(Some(found))),
-            None => Ok(value_of(view.get_sealed(key, at, admit)?)),
+        let answers = keys.iter().zip(found).map(|(key, found)| {
+            if found.is_some() {
+                return Ok(value_of(found));
+            }
+            let value = value_of(view.get_sealed(key, at, admit)?);
+            // Small values are not asked for one by one, but here they add up.
+            if let Some(Versioned { value, .. }) = &value
+                && count(value.len()) <= ADMIT_ABOVE
+            {
+                admit(count(value.len()))?;
+            }
+            Ok(value)
         });
         answers.collect()
     }

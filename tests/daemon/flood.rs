@@ -165,6 +165,24 @@ fn a_request_that_finds_no_room_is_passed_over() {
     assert_eq!(client.get(b"large").unwrap().unwrap().value, value);
 }
 
+#[test]
+fn many_small_values_are_no_large_answer() {
+    let home = home("");
+    let daemon = home.start();
+    let mut client = daemon.client();
+    client.put(b"k", &vec![7; 60 * 1024]).unwrap();
+    // Out of a table, where each look-up is a copy: 5 GiB, if nobody counted.
+    daemon.admin().flush().unwrap();
+    let error = client.multi_get(&[&b"k"[..]; 90_000]).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::AnswerTooLarge), "{error}");
+    let peak = daemon.memory_kib("VmHWM");
+    assert!(peak < BOUND_KIB, "{peak} KiB");
+    assert_eq!(client.multi_get(&[&b"k"[..]; 500]).unwrap().len(), 500);
+    wait_until("everything is given back", || {
+        figure(&mut client, "server.inflight_bytes") == 0
+    });
+}
+
 fn put<'a>(key: &'a [u8], value: &'a [u8]) -> BatchOperation<'a> {
     BatchOperation::Put { key, value }
 }
