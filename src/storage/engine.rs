@@ -189,7 +189,12 @@ impl Engine {
     /// # Errors
     /// As [`Engine::get`].
     pub fn exists(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.get(key)?.is_some())
+        // A large value need not be read: being asked for its memory says that it is there.
+        let refuse = &mut |bytes| Err(AtlasError::OverBudget { bytes, limit: 0 });
+        match self.get_admitted(key, refuse) {
+            Err(AtlasError::OverBudget { .. }) => Ok(true),
+            found => Ok(found?.is_some()),
+        }
     }
 
     /// The values of several keys, all of one state. `admit` as in [`Engine::get_admitted`], and for

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::error::Result;
 use super::merge::{Admit, Source};
-use super::table::Found;
+use super::table::{ADMIT_ABOVE, Found};
 use super::{Lsn, Operation, Versioned};
 
 /// Memory that a version takes besides its key and value: the map's node and two headers.
@@ -273,7 +273,12 @@ impl Source for MemtableCursor {
             .map_or(0, |value| super::disk::count(value.len()))
     }
 
-    fn value(&mut self, _admit: Admit<'_>) -> Result<Bytes> {
+    /// The value is shared, not copied; but whoever holds it keeps it in memory after its flush, so a
+    /// large one is asked for like any other.
+    fn value(&mut self, admit: Admit<'_>) -> Result<Bytes> {
+        if self.value_length() > ADMIT_ABOVE {
+            admit(self.value_length())?;
+        }
         Ok(self.shared_value().unwrap_or_default())
     }
 

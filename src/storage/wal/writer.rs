@@ -8,6 +8,9 @@ use crate::storage::disk::{self, Disk, DiskFile, count};
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::file_name;
 
+/// Bytes of the entry buffer that are kept from one entry to the next.
+const KEPT_BUFFER: usize = 1024 * 1024;
+
 /// The file of a segment, shared with whoever syncs it.
 #[derive(Debug)]
 pub(crate) struct SegmentFile {
@@ -104,7 +107,8 @@ impl SegmentWriter {
         let size = count(self.buffer.len());
         self.offset += size;
         // One huge batch must not keep its memory for ever.
-        self.buffer.shrink_to(1024 * 1024);
+        self.buffer.clear();
+        self.buffer.shrink_to(KEPT_BUFFER);
         Ok(size)
     }
 }
