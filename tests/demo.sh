@@ -83,7 +83,7 @@ echo "   $(wc -l <"$home/expected.tsv") entries are left, as they should be"
 
 say 'kill -9 in the middle of writing'
 seq -f 'load-%09.0f' 1 3000000 | awk -v OFS='\t' '{ print $1, "value " NR }' >"$home/load.tsv"
-ctl import "$home/load.tsv" 2>"$home/import.log" >"$home/import.out" &
+ctl --format json import "$home/load.tsv" >"$home/import.json" &
 writer=$!
 # Not before a good deal was written, so that the kill lands amid writing.
 for _ in $(seq 600); do
@@ -94,8 +94,8 @@ done
 kill -KILL "$daemon"
 wait "$daemon" 2>/dev/null || true
 wait "$writer" && fail 'the import ended before the kill'
-sed 's/^/   /' "$home/import.log"
-acknowledged=$(sed -n 's/.*; \([0-9]*\) lines before it are acknowledged.*/\1/p' "$home/import.log")
+cat "$home/import.json"
+acknowledged=$(tr ',' '\n' <"$home/import.json" | sed -n 's/.*"acknowledged": *\([0-9]*\).*/\1/p')
 [ -n "$acknowledged" ] || fail 'the import did not say what was acknowledged'
 
 say 'Restart: everything acknowledged is there'
