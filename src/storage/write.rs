@@ -157,10 +157,11 @@ impl Core {
         self.slow_down();
         let started = Instant::now();
         loop {
-            self.check_open()?;
             self.durability.check()?;
             let seen = self.flushed.beats();
             let mut writer = lock(&self.writer);
+            // Under the lock: no write may follow the clean-shutdown mark.
+            self.check_open()?;
             let view = self.view();
             if !writer.is_full(&view, &self.options, size) {
                 self.note_wait(started);
