@@ -360,6 +360,8 @@ impl Engine {
         }
         self.stop_threads();
         let outcome = self.core.shut_down();
+        // A flush or compaction that somebody asked for must not outlive the directory's lock.
+        drop((lock(&self.core.flushing), lock(&self.core.compacting)));
         lock(&self.directory_lock).take();
         outcome
     }
