@@ -1,5 +1,7 @@
 //! What a client's error means for the exit code: the one place that decides it.
 
+use std::io;
+
 use crate::cli::Failure;
 use crate::client::ClientError;
 use crate::exit::Exit;
@@ -18,9 +20,23 @@ pub(super) fn failure(error: ClientError) -> Failure {
     };
     let message = match error {
         ClientError::Server { message, .. } => message,
+        ClientError::Unreachable { ref source, .. } => format!("{error}{}", advice(source)),
         other => other.to_string(),
     };
     Failure::new(exit, name, message)
+}
+
+/// What to do about a daemon that cannot be reached.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+            "; is atlaskvd running, and there? (--addr, --socket)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; the socket is for its owner and group: run as one of them, for example with sudo"
+        }
+        _ => "",
+    }
 }
 
 /// The exit code of a client's error.
@@ -61,7 +77,13 @@ mod tests {
             address: "127.0.0.1:1".to_owned(),
             source: std::io::ErrorKind::ConnectionRefused.into(),
         };
-        assert_eq!(failure(error).exit, Exit::Unreachable);
+        let failed = failure(error);
+        assert_eq!(failed.exit, Exit::Unreachable);
+        assert!(
+            failed.message.contains("is atlaskvd running"),
+            "{}",
+            failed.message
+        );
         let lost = ClientError::Lost {
             reason: String::new(),
         };
