@@ -11,6 +11,9 @@ use crate::protocol::ErrorCode;
 pub(super) fn failure(error: ClientError) -> Failure {
     let exit = exit_of(&error);
     let name = match &error {
+        ClientError::Unreachable { source, .. } if is_forbidden(source) => {
+            ErrorCode::NotPermitted.to_string()
+        }
         ClientError::Unreachable { .. } => "unreachable".to_owned(),
         ClientError::Timeout(_) => "timeout".to_owned(),
         ClientError::Lost { .. } | ClientError::Broken { .. } => "connection-lost".to_owned(),
@@ -24,6 +27,11 @@ pub(super) fn failure(error: ClientError) -> Failure {
         other => other.to_string(),
     };
     Failure::new(exit, name, message)
+}
+
+/// Whether the socket's mode keeps the caller out.
+fn is_forbidden(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
 }
 
 /// What to do about a daemon that cannot be reached.
@@ -44,6 +52,8 @@ fn exit_of(error: &ClientError) -> Exit {
     match error {
         ClientError::Server { code, .. } => exit_of_code(*code),
         ClientError::TooLarge { .. } => Exit::Refused,
+        // It runs, as far as anybody can tell: a check must not take it for down.
+        ClientError::Unreachable { source, .. } if is_forbidden(source) => Exit::Refused,
         _ => Exit::Unreachable,
     }
 }
@@ -92,6 +102,18 @@ mod tests {
             failure(server(ErrorCode::ShuttingDown)).exit,
             Exit::Unreachable
         );
+    }
+
+    #[test]
+    fn a_socket_whose_mode_keeps_one_out_is_8() {
+        let error = ClientError::Unreachable {
+            address: "/run/a.sock".to_owned(),
+            source: std::io::ErrorKind::PermissionDenied.into(),
+        };
+        let failure = failure(error);
+        assert_eq!(failure.exit, Exit::Refused);
+        assert_eq!(failure.code, "not-permitted");
+        assert!(failure.message.contains("owner and group"));
     }
 
     #[test]
