@@ -146,24 +146,21 @@ impl Durability {
         }
     }
 
-    /// Makes a write that is being taken into the memtable visible, unless it must be durable first.
-    /// Called under the memtable's lock.
-    pub(crate) fn publish(&self, lsn: Lsn) {
-        if self.strategy != WalSyncStrategy::EveryWrite {
-            self.show(lsn);
-        }
-    }
-
     fn show(&self, lsn: Lsn) {
         self.visible.fetch_max(lsn.as_u64(), Ordering::Release);
     }
 
-    /// Tells that a write is appended and in the memtable.
-    pub(crate) fn note_appended(&self, lsn: Lsn, is_mark: bool) {
+    /// Tells that a write is appended and in the memtable, and makes it visible unless it must be
+    /// durable first. Called under the memtable's lock: whoever sees a write can wait for it.
+    pub(crate) fn publish(&self, lsn: Lsn, is_mark: bool) {
         let mut state = self.lock();
         state.appended = lsn;
         state.marked = is_mark;
         state.last_append = Instant::now();
+        if self.strategy != WalSyncStrategy::EveryWrite {
+            self.show(lsn);
+        }
+        drop(state);
         self.work.notify_one();
     }
 

@@ -340,10 +340,11 @@ impl Core {
             writing: lsn,
         };
         let view = self.view();
-        view.active
-            .apply(operations, lsn, &readers, || self.durability.publish(lsn));
+        let is_mark = kind != Kind::Operations;
+        view.active.apply(operations, lsn, &readers, || {
+            self.durability.publish(lsn, is_mark);
+        });
         writer.last_lsn = lsn;
-        self.durability.note_appended(lsn, kind != Kind::Operations);
         add(&self.counters.log_bytes, bytes);
         add(&self.counters.writes, count(operations.len()));
         let size = |operation: &Operation<'_>| {
