@@ -60,11 +60,11 @@ audit:
 bench:
 	$(CARGO) bench --locked --bench engine
 
-# Large budgets of what `make test` runs small. Without SEED each run takes a new one and prints it.
+# Large budgets of what `make test` runs small: RUNS in percent of it. Without SEED each run takes a new
+# one and prints it.
 soak:
-	$(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) ATLASKV_TEST_RUNS=$${RUNS:-200000} \
-	    ATLASKV_CRASH_BUDGET=$${RUNS:-200000} ATLASKV_KILL_ROUNDS=$${KILLS:-2000} \
-	    $(CARGO) test --locked --release -- --nocapture
+	$(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) ATLASKV_TEST_RUNS=$(or $(RUNS),5000) \
+	    ATLASKV_KILL_ROUNDS=$(or $(KILLS),3000) $(CARGO) test --locked --release -- --nocapture
 
 install: build
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(SYSCONFDIR)/atlaskv' \

@@ -39,7 +39,7 @@ fn what_was_written_is_read_before_and_after_a_restart() {
                         engine.recovery_report()
                     );
                 }
-                for number in 0..2000_u32 {
+                for number in 0..500_u32 {
                     let key = format!("key{number:05}");
                     if round > 0 {
                         let found = engine.get(key.as_bytes()).unwrap();
@@ -58,14 +58,14 @@ fn what_was_written_is_read_before_and_after_a_restart() {
                 }
                 let mut scan = engine.scan(&ScanRange::default()).unwrap();
                 let page = scan.next_page(10_000, 1 << 30, &mut |_| Ok(())).unwrap();
-                assert_eq!((page.entries.len(), page.done), (2000, true));
+                assert_eq!((page.entries.len(), page.done), (500, true));
                 drop(scan);
                 if round == 1 {
                     engine.close().unwrap();
                 }
                 if round == 2 {
                     let summary = engine.compact().unwrap();
-                    assert_eq!((summary.tables_after, summary.entries_after), (1, 2000));
+                    assert_eq!((summary.tables_after, summary.entries_after), (1, 500));
                 }
                 println!("{:?}", engine.stats());
             }

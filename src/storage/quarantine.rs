@@ -39,27 +39,35 @@ impl<'a> Quarantine<'a> {
 
     /// Takes room for a file; the name it shall have, or `None` when there is no room.
     pub(crate) fn reserve(&mut self, name: &str, length: u64) -> Option<String> {
-        let charge = length.max(LEAST_CHARGE);
-        self.left = self.left.checked_sub(charge)?;
         let numbered = (1_u64..).map(|number| format!("{name}.{number}"));
         let free = std::iter::once(name.to_owned())
             .chain(numbered)
             .find(|candidate| !self.names.contains(candidate))?;
-        self.names.insert(free.clone());
-        Some(free)
+        self.charge(&free, length).then_some(free)
     }
 
-    /// Keeps the bytes of `source` from `start` to `end` in a new, durable file; its name, or `None`
-    /// when there is no room.
+    fn charge(&mut self, name: &str, length: u64) -> bool {
+        let Some(left) = self.left.checked_sub(length.max(LEAST_CHARGE)) else {
+            return false;
+        };
+        self.left = left;
+        self.names.insert(name.to_owned());
+        true
+    }
+
+    /// Keeps the bytes of `source` from `start` to `end` in a durable file; its name, or `None` when
+    /// there is no room. A file of that name is an interrupted recovery's copy of the same bytes, for
+    /// file numbers are never used twice, and is replaced.
     pub(crate) fn keep_bytes(
         &mut self,
         source: &str,
         start: u64,
         end: u64,
     ) -> Result<Option<String>> {
-        let Some(name) = self.reserve(&format!("{source}.from-{start}"), end - start) else {
+        let name = format!("{source}.from-{start}");
+        if !self.names.contains(&name) && !self.charge(&name, end - start) {
             return Ok(None);
-        };
+        }
         make(self.disk, self.dir)?;
         let home = file_name::quarantine(self.dir);
         let temporary = home.join(file_name::temporary(&name));

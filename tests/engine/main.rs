@@ -26,6 +26,7 @@ mod model;
 mod recovery;
 mod script;
 mod sim_disk;
+mod stall;
 mod store;
 mod strays;
 mod tail;

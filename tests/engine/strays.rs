@@ -122,3 +122,24 @@ fn a_directory_of_other_things_is_not_taken() {
     let error = refusal(&disk, &interval(), "a directory of other things");
     assert!(matches!(error, AtlasError::NotAStore { .. }), "{error:?}");
 }
+
+/// Recovery that is interrupted at each of its steps in turn, each time going on from there.
+#[test]
+fn recovery_may_be_interrupted_again_and_again() {
+    let (mut disk, model) = log_of(&interval(), 5, 5, 100);
+    let segment = store::segments(&disk)[0].clone();
+    let entries = damage::entries(&damage::bytes(&disk, &segment));
+    flip(&disk, &segment, entries[7].place.end - 1, 0);
+    for at in 0..60 {
+        disk.crash_at(at);
+        drop(store::open(&disk, &interval()));
+        disk = disk.crash_image(Loss::KeepAll, at);
+    }
+    let engine = store::open(&disk, &interval()).unwrap();
+    check_contents(&engine, &first(&model, 7), "after many interruptions");
+    let kept = path(&format!(
+        "quarantine/wal-000000000001.log.from-{}",
+        entries[7].place.start
+    ));
+    assert!(disk.files().contains_key(&kept), "the cut bytes are kept");
+}

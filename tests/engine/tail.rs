@@ -296,3 +296,27 @@ fn entries_larger_than_any_window_are_replayed() {
     let engine = store::open(&disk.crash_image(Loss::DropAll, 0), &options).unwrap();
     check_contents(&engine, &model, "large entries after a power cut");
 }
+
+/// A block of another, deleted file may show through after a power cut.
+#[test]
+fn an_entry_of_another_segment_is_none() {
+    let options = interval();
+    let (disk, model) = log_of(&options, 3, 0, 100);
+    let other = SimDisk::new(77);
+    let engine = store::open(&other, &options).unwrap();
+    fill(&engine, &mut Contents::new(), 0..6, 100);
+    let segment = store::segments(&disk)[0].clone();
+    let stale = damage::bytes(&other, &segment);
+    let entries = damage::entries(&damage::bytes(&disk, &segment));
+    let end = entries[2].place.end;
+    let stale_entries = damage::entries(&stale);
+    assert_eq!(stale_entries[2].place, entries[2].place);
+    assert_eq!(stale_entries[3].lsn, entries[2].lsn.next().unwrap());
+    disk.edit(&segment, |bytes| {
+        bytes[end..].copy_from_slice(&stale[end..])
+    });
+    let engine = store::open(&disk, &options).unwrap();
+    check_contents(&engine, &model, "a stale block behind the end");
+    let report = engine.recovery_report();
+    assert_eq!(report.cut_from, entries[2].lsn.next(), "{report:?}");
+}
