@@ -11,7 +11,8 @@ use super::core::{Core, add, lock};
 use super::disk::{DirLock, Disk, count};
 use super::error::{AtlasError, Result};
 use super::table::ADMIT_ABOVE;
-use super::view::value_of;
+use super::scan::Snapshot;
+use super::view::{View, value_of};
 use super::wal::Kind;
 use super::{
     CompactionSummary, Conditional, Expected, Lsn, Operation, Options, QuarantinedFile,
@@ -244,11 +245,7 @@ impl Engine {
     /// `TooManyScans`, `Closed`, and as [`Engine::get`].
     pub fn scan(&self, range: &ScanRange) -> Result<Scan> {
         self.core.check_open()?;
-        let view = self.core.view();
-        let snapshot = {
-            let _active = view.active.read();
-            self.core.snapshots.take(self.core.durability.visible())
-        };
+        let (view, snapshot) = self.core.snapshot();
         let merge = view.merge(range, snapshot.lsn())?;
         let scan = self
             .core
@@ -416,6 +413,21 @@ fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
 }
 
 impl Core {
+    /// The present view, and the visible LSN as a state that stays readable in it.
+    fn snapshot(&self) -> (Arc<View>, Snapshot) {
+        loop {
+            let view = self.view();
+            let snapshot = {
+                let _active = view.active.read();
+                self.snapshots.take(self.durability.visible())
+            };
+            // Were the view out of date, the LSN could be one of a write that it does not hold.
+            if Arc::ptr_eq(&view.active, &self.view().active) {
+                return (view, snapshot);
+            }
+        }
+    }
+
     fn told_as_full(&self, error: AtlasError) -> AtlasError {
         if error.is_out_of_space() {
             self.refuse_full(&error)
