@@ -34,6 +34,8 @@ struct State {
     marked: bool,
     last_append: Instant,
     stopping: bool,
+    /// The store was closed: nothing may be written any more.
+    ended: bool,
 }
 
 /// The progress of the log towards the disk.
@@ -78,6 +80,7 @@ impl Durability {
             marked: true,
             last_append: Instant::now(),
             stopping: false,
+            ended: false,
         };
         Durability {
             state: Mutex::new(state),
@@ -122,10 +125,19 @@ impl Durability {
 
     /// Whether writing is allowed.
     pub(crate) fn check(&self) -> Result<()> {
-        match self.poison() {
-            Some(reason) => Err(AtlasError::ReadOnly { reason }),
+        let state = self.lock();
+        match &state.poisoned {
+            Some(reason) => Err(AtlasError::ReadOnly {
+                reason: reason.clone(),
+            }),
+            None if state.ended => Err(AtlasError::Closed),
             None => Ok(()),
         }
+    }
+
+    /// Tells that the store is closed.
+    pub(crate) fn end(&self) {
+        self.lock().ended = true;
     }
 
     /// Stops writing for good: what is durable is not known any more.

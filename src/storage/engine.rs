@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::core::{Core, add, lock};
 use super::disk::{DirLock, Disk, count};
 use super::error::{AtlasError, Result};
-use super::table::ADMIT_ABOVE;
 use super::scan::Snapshot;
+use super::table::ADMIT_ABOVE;
 use super::view::{View, value_of};
 use super::wal::Kind;
 use super::{
@@ -356,7 +356,11 @@ impl Engine {
             return Ok(());
         }
         self.stop_threads();
-        let outcome = self.core.shut_down();
+        let outcome = self
+            .core
+            .shut_down()
+            .map_err(|error| self.core.told_as_full(error));
+        self.core.end();
         lock(&self.directory_lock).take();
         outcome
     }
@@ -438,11 +442,27 @@ impl Core {
 
     /// The end of a run: everything in tables, and a synced mark that says so.
     fn shut_down(&self) -> Result<()> {
-        self.flush_all()?;
+        let flushed = self.flush_all();
+        // Where there is no room for tables, the log at least is durable.
+        let synced = self.durability.sync();
+        flushed?;
+        synced?;
         let mut writer = lock(&self.writer);
+        if writer.is_broken() {
+            self.seal(&mut writer)?;
+        }
         let lsn = self.append(&mut writer, Kind::CleanMark, &[])?;
         drop(writer);
         self.durability.wait(lsn)
+    }
+
+    /// Waits for whoever still writes, flushes or compacts, and lets nobody begin: once the directory's
+    /// lock is free it may be another process's.
+    fn end(&self) {
+        let _flushing = lock(&self.flushing);
+        let _compacting = lock(&self.compacting);
+        let _writer = lock(&self.writer);
+        self.durability.end();
     }
 
     /// Takes no lock that anyone holds while the disk works: figures come even when it hangs.

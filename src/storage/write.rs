@@ -46,6 +46,11 @@ impl Writer {
         }
     }
 
+    /// Whether the segment takes nothing more: an append failed.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// Whether memtable and segment must be sealed before an entry of `size` bytes.
     fn is_full(&self, view: &View, options: &Options, size: usize) -> bool {
         let used = self.segment.offset();
@@ -161,6 +166,8 @@ impl Core {
             self.durability.check()?;
             let seen = self.flushed.beats();
             let mut writer = lock(&self.writer);
+            // Once more: nothing may follow the clean mark.
+            self.check_open()?;
             let view = self.view();
             if !writer.is_full(&view, &self.options, size) {
                 self.note_wait(started);
@@ -243,6 +250,7 @@ impl Core {
     /// Seals the memtable and the segment together and lets fresh ones take the writes. The new
     /// segment and the manifest that names it are durable before the first entry goes there.
     pub(crate) fn seal(&self, writer: &mut Writer) -> Result<()> {
+        self.durability.check()?;
         let mut installed = self.manifest();
         let mut next = installed.manifest.clone();
         let first_lsn = writer.last_lsn.next().ok_or(AtlasError::Exhausted {
@@ -301,6 +309,9 @@ impl Core {
     fn discard_segment(&self, number: u64, error: &AtlasError) {
         if error.leaves_outcome_open() {
             self.durability.stop_writing(error);
+            return;
+        }
+        if self.durability.check().is_err() {
             return;
         }
         let name = file_name::segment(number);
