@@ -268,11 +268,16 @@ impl Core {
 
     /// Notes that something could not grow, and returns the error for whoever wanted it to.
     pub(crate) fn refuse_full(&self, error: &AtlasError) -> AtlasError {
-        let reason = error.to_string();
+        let reason = match error {
+            AtlasError::DiskFull { reason } => reason.clone(),
+            other => other.to_string(),
+        };
         if lock(&self.disk_full).replace(reason.clone()).is_none() {
             self.tell(&Event::DiskFull {
                 reason: reason.clone(),
             });
+            // The flush thread looks for room from now on.
+            self.flush_bell.ring();
         }
         AtlasError::DiskFull { reason }
     }

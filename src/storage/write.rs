@@ -407,18 +407,19 @@ impl Core {
         self.durability.wait(lsn)
     }
 
-    /// Writes again when the disk was full and there is room now.
+    /// Writes again when the disk was full and there is room now. While a memtable waits to be flushed,
+    /// its flush shows whether there is.
     pub(crate) fn try_resume(&self) -> Result<()> {
         if self.disk_full().is_none() {
             return Ok(());
         }
         let mut writer = lock(&self.writer);
         let view = self.view();
-        if view.sealed.len() >= self.options.max_sealed_memtables {
+        if !view.sealed.is_empty() {
             return Ok(());
         }
         if writer.is_full(&view, &self.options, MARK_SIZE) {
-            return self.seal(&mut writer);
+            return self.seal_or_refuse(&mut writer);
         }
         self.resume();
         Ok(())
