@@ -102,8 +102,8 @@ impl Core {
     /// Seals what is in memory and writes all sealed memtables to tables.
     pub(crate) fn flush_all(&self) -> Result<()> {
         loop {
-            self.durability.check()?;
             let mut writer = lock(&self.writer);
+            self.durability.check()?;
             let view = self.view();
             if view.active.is_empty() {
                 break;

@@ -46,6 +46,11 @@ impl Writer {
         }
     }
 
+    /// Whether the segment takes nothing more: an append failed.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// Whether memtable and segment must be sealed before an entry of `size` bytes.
     fn is_full(&self, view: &View, options: &Options, size: usize) -> bool {
         let used = self.segment.offset();
@@ -244,6 +249,7 @@ impl Core {
     /// Seals the memtable and the segment together and lets fresh ones take the writes. The new
     /// segment and the manifest that names it are durable before the first entry goes there.
     pub(crate) fn seal(&self, writer: &mut Writer) -> Result<()> {
+        self.durability.check()?;
         let mut installed = self.manifest();
         let mut next = installed.manifest.clone();
         let first_lsn = writer.last_lsn.next().ok_or(AtlasError::Exhausted {
@@ -304,6 +310,9 @@ impl Core {
             self.durability.stop_writing(error);
             return;
         }
+        if self.durability.check().is_err() {
+            return;
+        }
         let name = file_name::segment(number);
         // It may be there under either name, or not at all; recovery takes care of the rest.
         let _ = self
@@ -341,10 +350,11 @@ impl Core {
             writing: lsn,
         };
         let view = self.view();
-        view.active
-            .apply(operations, lsn, &readers, || self.durability.publish(lsn));
+        let is_mark = kind != Kind::Operations;
+        view.active.apply(operations, lsn, &readers, || {
+            self.durability.publish(lsn, is_mark);
+        });
         writer.last_lsn = lsn;
-        self.durability.note_appended(lsn, kind != Kind::Operations);
         add(&self.counters.log_bytes, bytes);
         add(&self.counters.writes, count(operations.len()));
         let size = |operation: &Operation<'_>| {
@@ -396,18 +406,19 @@ impl Core {
         self.durability.wait(lsn)
     }
 
-    /// Writes again when the disk was full and there is room now.
+    /// Writes again when the disk was full and there is room now. While a memtable waits to be flushed,
+    /// its flush shows whether there is.
     pub(crate) fn try_resume(&self) -> Result<()> {
         if self.disk_full().is_none() {
             return Ok(());
         }
         let mut writer = lock(&self.writer);
         let view = self.view();
-        if view.sealed.len() >= self.options.max_sealed_memtables {
+        if !view.sealed.is_empty() {
             return Ok(());
         }
         if writer.is_full(&view, &self.options, MARK_SIZE) {
-            return self.seal(&mut writer);
+            return self.seal_or_refuse(&mut writer);
         }
         self.resume();
         Ok(())
