@@ -161,6 +161,7 @@ impl Core {
     fn writer_with_room(&self, size: usize) -> Result<MutexGuard<'_, Writer>> {
         self.slow_down();
         let started = Instant::now();
+        let mut waits = false;
         loop {
             self.durability.check()?;
             let seen = self.flushed.beats();
@@ -178,7 +179,8 @@ impl Core {
                 return Ok(writer);
             }
             drop(writer);
-            self.wait_for_flush(started, seen)?;
+            let first = !std::mem::replace(&mut waits, true);
+            self.wait_for_flush(started, seen, first)?;
         }
     }
 
@@ -205,8 +207,8 @@ impl Core {
         }
     }
 
-    /// Waits until a memtable was flushed; the caller looks again.
-    fn wait_for_flush(&self, started: Instant, seen: u64) -> Result<()> {
+    /// Waits until a memtable was flushed; the caller looks again. `first`: it has not waited yet.
+    fn wait_for_flush(&self, started: Instant, seen: u64, first: bool) -> Result<()> {
         if let Some(reason) = self.disk_full() {
             return Err(AtlasError::DiskFull { reason });
         }
@@ -218,7 +220,7 @@ impl Core {
             let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
             return Err(AtlasError::Stalled { waited_ms });
         }
-        if self.counters.stalled_writes.fetch_add(1, Ordering::Relaxed) == 0 {
+        if first && self.counters.stalled_writes.fetch_add(1, Ordering::Relaxed) == 0 {
             self.tell(&Event::Stalled { cause: "flushing" });
         }
         self.flush_bell.ring();
@@ -397,13 +399,25 @@ impl Core {
             return Ok(());
         };
         let view = self.view();
-        if writer.is_full(&view, &self.options, MARK_SIZE) || !self.durability.wants_mark(quiet) {
-            self.durability.skip_mark();
+        if !self.durability.wants_mark(quiet) {
             return Ok(());
+        }
+        if writer.is_full(&view, &self.options, MARK_SIZE) {
+            return self.seal_for_mark(&mut writer, &view);
         }
         let lsn = self.append(&mut writer, Kind::DurableMark, &[])?;
         drop(writer);
         self.durability.wait(lsn)
+    }
+
+    /// Where a mark has no place, the next manifest proves the durable LSN: the one that sealing makes,
+    /// or else that of the flush under way. Tried once.
+    fn seal_for_mark(&self, writer: &mut Writer, view: &View) -> Result<()> {
+        self.durability.skip_mark();
+        if view.sealed.len() < self.options.max_sealed_memtables {
+            self.seal_or_refuse(writer)?;
+        }
+        Ok(())
     }
 
     /// Writes again when the disk was full and there is room now. While a memtable waits to be flushed,
