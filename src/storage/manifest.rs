@@ -47,6 +47,8 @@ pub(crate) struct SegmentInfo {
     pub(crate) nonce: u64,
     /// LSN of its first entry.
     pub(crate) first_lsn: Lsn,
+    /// Bytes that the file had when it was made durable: it never becomes shorter by itself.
+    pub(crate) size: u64,
     /// Where it ends, once it takes no more entries; bytes beyond are ignored.
     pub(crate) closed: Option<SegmentEnd>,
 }
@@ -271,6 +273,7 @@ mod tests {
             number,
             nonce: 77,
             first_lsn,
+            size: 4096,
             closed: None,
         });
         manifest.obsolete.insert("000000000009.sst".to_owned());

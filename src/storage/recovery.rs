@@ -465,6 +465,7 @@ pub(crate) fn create_segment(
         number,
         nonce,
         first_lsn,
+        size: segment.size(),
         closed: None,
     });
     Ok(segment)
