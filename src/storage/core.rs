@@ -193,6 +193,7 @@ impl Core {
     /// Makes `next` the durable manifest. A failure that leaves open which of the two is durable stops
     /// writing.
     pub(crate) fn install(&self, installed: &mut Installed, mut next: Manifest) -> Result<()> {
+        self.durability.check()?;
         next.generation += 1;
         next.durable_lsn = next.durable_lsn.max(self.durability.durable());
         if let Err(error) = next.store(&*self.disk, &self.dir) {

@@ -244,6 +244,7 @@ impl Core {
     /// Seals the memtable and the segment together and lets fresh ones take the writes. The new
     /// segment and the manifest that names it are durable before the first entry goes there.
     pub(crate) fn seal(&self, writer: &mut Writer) -> Result<()> {
+        self.durability.check()?;
         let mut installed = self.manifest();
         let mut next = installed.manifest.clone();
         let first_lsn = writer.last_lsn.next().ok_or(AtlasError::Exhausted {
@@ -302,6 +303,9 @@ impl Core {
     fn discard_segment(&self, number: u64, error: &AtlasError) {
         if error.leaves_outcome_open() {
             self.durability.stop_writing(error);
+        }
+        if self.durability.check().is_err() {
+            // After a failed sync nothing is removed.
             return;
         }
         let name = file_name::segment(number);
@@ -398,7 +402,8 @@ impl Core {
 
     /// Writes again when the disk was full and there is room now.
     pub(crate) fn try_resume(&self) -> Result<()> {
-        if self.disk_full().is_none() {
+        // Room is no remedy for a failed sync, even if a full disk was its cause.
+        if self.disk_full().is_none() || self.durability.check().is_err() {
             return Ok(());
         }
         let mut writer = lock(&self.writer);
