@@ -60,6 +60,7 @@ fn run(arguments: &[OsString]) -> Exit {
 }
 
 fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    local::check_directory(&arguments.dir)?;
     // Also proves that there is a store: opening an engine would make one.
     let before = measure(&arguments.dir)?;
     let (recovery, summary) = compact(&arguments.dir).map_err(|error| local::failure(&error))?;

@@ -1,5 +1,7 @@
 //! What a failure of the engine means for the tools that work on a directory.
 
+use std::path::Path;
+
 use super::failure::Failure;
 use crate::exit::Exit;
 use crate::storage::AtlasError;
@@ -16,4 +18,20 @@ pub(super) fn failure(error: &AtlasError) -> Failure {
         _ => "refused",
     };
     Failure::new(exit, code, error.to_string())
+}
+
+/// Refuses what is no directory, in the words of an argument that is wrong.
+pub(super) fn check_directory(dir: &Path) -> Result<(), Failure> {
+    let wrong = if dir.is_dir() {
+        return Ok(());
+    } else if dir.exists() {
+        "is not a directory"
+    } else {
+        "does not exist"
+    };
+    let message = format!(
+        "{} {wrong}: give the data directory (data_dir)",
+        dir.display()
+    );
+    Err(Failure::new(Exit::Usage, "usage", message))
 }

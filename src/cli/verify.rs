@@ -63,6 +63,7 @@ fn run(arguments: &[OsString]) -> Exit {
 }
 
 fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    local::check_directory(&arguments.dir)?;
     let options = VerifyOptions {
         quick: arguments.quick,
     };

@@ -262,8 +262,8 @@ fn log_recovery(report: &RecoveryReport) {
             "a crash"
         };
         format!(
-            "recovered after {end}: {} segments read, {} operations replayed, last LSN {}",
-            report.segments, report.replayed_operations, report.last_lsn
+            "recovered after {end}: operations replayed: {}, segments read: {}, last LSN {}",
+            report.replayed_operations, report.segments, report.last_lsn
         )
     };
     if let Some(lsn) = report.cut_from {

@@ -187,7 +187,7 @@ pub enum AtlasError {
         reason: &'static str,
     },
     /// Too many scans are open.
-    #[error("{limit} scans are open, the limit (max_scans): close one")]
+    #[error("{limit} scans are open, the limit here: close one, or wait for one to idle out")]
     TooManyScans {
         /// The limit.
         limit: u64,

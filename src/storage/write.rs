@@ -310,6 +310,9 @@ impl Core {
     fn discard_segment(&self, number: u64, error: &AtlasError) {
         if error.leaves_outcome_open() {
             self.durability.stop_writing(error);
+        }
+        if self.durability.check().is_err() {
+            // After a failed sync nothing is removed.
             return;
         }
         if self.durability.check().is_err() {
@@ -423,7 +426,8 @@ impl Core {
     /// Writes again when the disk was full and there is room now. While a memtable waits to be flushed,
     /// its flush shows whether there is.
     pub(crate) fn try_resume(&self) -> Result<()> {
-        if self.disk_full().is_none() {
+        // Room is no remedy for a failed sync, even if a full disk was its cause.
+        if self.disk_full().is_none() || self.durability.check().is_err() {
             return Ok(());
         }
         let mut writer = lock(&self.writer);

@@ -143,3 +143,61 @@ fn files_cut_short_or_zeroed_are_never_wrong_data() {
         }
     }
 }
+
+/// Bits that flip while the store runs: every read checks what it reads.
+#[test]
+fn damage_under_a_running_store_is_never_wrong_data() {
+    let options = Options {
+        memtable_size: 4096 * KIB,
+        segment_size: 4096 * KIB,
+        ..store::options(POLICIES[1])
+    };
+    let disk = SimDisk::new(9);
+    let engine = store::open(&disk, &options).unwrap();
+    let mut model = Contents::new();
+    fill(&engine, &mut model, 0..20, 20);
+    fill(&engine, &mut model, 20..22, 100_000);
+    fill(&engine, &mut model, 22..40, 20);
+    engine.flush().unwrap();
+    let table = store::named(&disk, ".sst")[0].clone();
+    let sound = damage::bytes(&disk, &table);
+    // The entries: what is before and after them was checked when the table was opened.
+    let bits: Vec<usize> = (16 * 8..(sound.len() - 16) * 8).collect();
+    let mut errors = 0;
+    for seed in store::seeds(1) {
+        let _repeat = store::Repeat {
+            test: "damage_under_a_running_store",
+            seed,
+        };
+        let mut random = fastrand::Rng::with_seed(seed);
+        for round in 0..store::budget(400) {
+            // Half of them outside the two large values.
+            let bit = match round % 3 {
+                0 => random.choice(&bits).copied().unwrap(),
+                1 => random.usize(16 * 8..600 * 8),
+                _ => (sound.len() - 16) * 8 - 1 - random.usize(0..600 * 8),
+            };
+            damage::flip(&disk, &table, bit / 8, (bit % 8) as u8);
+            for (key, (lsn, value)) in &model {
+                match engine.get(key) {
+                    Ok(found) => {
+                        let found = found.unwrap_or_else(|| panic!("bit {bit}: a key vanished"));
+                        assert_eq!(found.lsn, *lsn, "bit {bit}");
+                        assert!(found.value == value, "bit {bit}: a wrong value");
+                    }
+                    Err(_) => errors += 1,
+                }
+            }
+            match store::contents(&engine) {
+                Ok(_) => panic!("bit {bit}: a scan of everything did not notice"),
+                Err(error) => {
+                    let found = matches!(error, atlaskv::storage::AtlasError::Corrupt { .. });
+                    assert!(found, "bit {bit}: {error:?}");
+                }
+            }
+            damage::flip(&disk, &table, bit / 8, (bit % 8) as u8);
+        }
+    }
+    assert!(errors > 0);
+    damage::check_contents(&engine, &model, "the bits flipped back");
+}

@@ -27,6 +27,8 @@ struct Watch<'a> {
     stopped_at: Option<usize>,
     /// States are looked at for some steps after a fault struck.
     looks: u32,
+    /// Changes of the disk after the last step.
+    changes: u64,
     fired: u64,
     failures: u32,
 }
@@ -38,6 +40,7 @@ impl<'a> Watch<'a> {
             place,
             stopped_at: None,
             looks: 0,
+            changes: 0,
             fired: 0,
             failures: 0,
         }
@@ -68,6 +71,16 @@ impl<'a> Watch<'a> {
         self.failures += 1;
     }
 
+    /// Once writing has stopped for good, nothing is changed on the disk any more.
+    fn check_stopped(&mut self, step: &Step) {
+        let changes = self.disk.changes();
+        if self.stopped_at.is_some() {
+            let place = self.place;
+            assert_eq!(changes, self.changes, "{place}: {step:?} changed the disk");
+        }
+        self.changes = changes;
+    }
+
     fn after(&mut self, step: &Step, history: &History, engine: &Engine) {
         let place = self.place;
         if matches!(step, Step::Reopen | Step::Abandon) {
@@ -76,6 +89,7 @@ impl<'a> Watch<'a> {
             return;
         }
         let state = engine.stats().state;
+        self.check_stopped(step);
         let unknown = history.writes.len() > history.acknowledged;
         assert!(
             !unknown || state == "read-only",

@@ -316,3 +316,32 @@ fn deleted_keys_never_return() {
         "tombstones outlive their use"
     );
 }
+
+/// Files of another store under the right names: their own checksums hold.
+#[test]
+fn files_of_another_store_are_refused() {
+    let options = interval();
+    let make = |seed| {
+        let disk = SimDisk::new(seed);
+        let engine = store::open(&disk, &options).unwrap();
+        let mut model = Contents::new();
+        fill(&engine, &mut model, 0..5, 50);
+        engine.flush().unwrap();
+        fill(&engine, &mut model, 5..9, 50);
+        engine.sync().unwrap();
+        disk.copy()
+    };
+    let (disk, other) = (make(1), make(2));
+    let mut files = store::segments(&disk);
+    files.extend(store::named(&disk, ".sst"));
+    assert_eq!(files.len(), 2);
+    for file in files {
+        let foreign = disk.copy();
+        foreign.put_file(&file, &damage::bytes(&other, &file));
+        refusal(
+            &foreign,
+            &options,
+            &format!("{} of another store", file.display()),
+        );
+    }
+}
