@@ -88,9 +88,9 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<
     remove_temporaries(disk, dir, &files)?;
     let mut recovery = Recovery::new(disk, dir, options, manifest, &files);
     recovery.report.created = created;
-    recovery.replay(&log)?;
-    recovery.set_aside(&log, &files)?;
-    let (segment, new_tables) = recovery.commit(&log)?;
+    let (segment, new_tables) = recovery
+        .make_next(&log, &files)
+        .inspect_err(|error| recovery.discard(error))?;
     recovery.clean_up()?;
     tables.splice(0..0, new_tables);
     Ok(Recovered {
@@ -182,6 +182,8 @@ struct Recovery<'a> {
     options: &'a Options,
     /// The manifest that is being made.
     manifest: Manifest,
+    /// Files made by this start have this number or a higher one.
+    first_new_number: u64,
     /// Tables made of the log, oldest first, still under their temporary names.
     new_tables: Vec<(TableInfo, Index)>,
     report: RecoveryReport,
@@ -212,9 +214,38 @@ impl<'a> Recovery<'a> {
             disk,
             dir,
             options,
+            first_new_number: manifest.next_file_number,
             manifest,
             new_tables: Vec::new(),
             report,
+        }
+    }
+
+    /// Makes the new state and the manifest that names it.
+    fn make_next(
+        &mut self,
+        log: &Log,
+        files: &[DirEntry],
+    ) -> Result<(SegmentWriter, Vec<Arc<Table>>)> {
+        self.replay(log)?;
+        self.set_aside(log, files)?;
+        self.commit(log)
+    }
+
+    /// Removes the files that a failed attempt made: on a full disk each further start would find less
+    /// room. Not when the manifest that names them may be the durable one.
+    fn discard(&self, error: &AtlasError) {
+        if error.leaves_outcome_open() {
+            return;
+        }
+        for number in self.first_new_number..self.manifest.next_file_number {
+            for name in [file_name::table(number), file_name::segment(number)] {
+                // Most are not there; the first failure is the one to tell.
+                let _ = self
+                    .disk
+                    .remove(&self.dir.join(file_name::temporary(&name)));
+                let _ = self.disk.remove(&self.dir.join(name));
+            }
         }
     }
 
@@ -275,19 +306,9 @@ impl<'a> Recovery<'a> {
             return Ok(());
         }
         let number = self.manifest.take_file_number();
-        match flush::write_memtable(self.disk, self.dir, memtable, number) {
-            Ok(table) => {
-                self.new_tables.extend(table);
-                Ok(())
-            }
-            Err(error) => {
-                for (info, _) in &self.new_tables {
-                    // The first failure is the one to tell.
-                    let _ = table::remove_temporary(self.disk, self.dir, info.number);
-                }
-                Err(error)
-            }
-        }
+        let table = flush::write_memtable(self.disk, self.dir, memtable, number)?;
+        self.new_tables.extend(table);
+        Ok(())
     }
 
     /// Decides for each file that is not live whether it is deleted or kept in quarantine.

@@ -175,3 +175,68 @@ fn writing_resumes_although_nobody_writes() {
         wait_until("writing resumes", || engine.stats().state == "running");
     }
 }
+
+/// A start that finds no room leaves no less of it to the next one.
+#[test]
+fn starts_on_a_full_disk_leave_nothing_behind() {
+    let options = store::options(WalSyncStrategy::EveryWrite);
+    let disk = SimDisk::new(1);
+    let engine = store::open(&disk, &options).unwrap();
+    engine.put(b"k", &[1; 1900]).unwrap();
+    drop(engine);
+    let (used, files) = (disk.used(), disk.files());
+    // Room for less than the new segment, and for some of what comes before it.
+    for room in (0..16).map(|kib| kib * KIB as u64) {
+        disk.set_capacity(Some(used + room));
+        let error = store::open(&disk, &options).unwrap_err();
+        assert!(error.to_string().contains("No space"), "{error}");
+        let names = |files: &std::collections::BTreeMap<_, _>| -> Vec<std::path::PathBuf> {
+            files.keys().cloned().collect()
+        };
+        assert_eq!(names(&disk.files()), names(&files), "room of {room} bytes");
+    }
+    disk.set_capacity(None);
+    let engine = store::open(&disk, &options).unwrap();
+    assert_eq!(engine.recovery_report().quarantined, [""; 0]);
+    assert_eq!(engine.get(b"k").unwrap().unwrap().value.len(), 1900);
+}
+
+/// A mark that has no place in a full segment is made up for: damage to the last writes is still found.
+#[test]
+fn the_last_writes_are_provable_where_no_mark_fits() {
+    let options = store::options(WalSyncStrategy::EveryWrite);
+    let disk = SimDisk::new(1);
+    let engine = store::open(&disk, &options).unwrap();
+    // The memtable is full, and nobody writes again.
+    engine.put(b"k", &[0xA7; 3 * KIB]).unwrap();
+    let log = store::segments(&disk).pop().unwrap();
+    engine.maintain().unwrap();
+    drop(engine);
+    if disk.files().contains_key(&log) {
+        disk.edit(&log, |bytes| {
+            let at = bytes.iter().rposition(|byte| *byte == 0xA7).unwrap();
+            bytes[at] ^= 1;
+        });
+    }
+    match store::open(&disk, &options) {
+        Ok(engine) => assert_eq!(engine.get(b"k").unwrap().unwrap().value.len(), 3 * KIB),
+        Err(error) => assert!(
+            matches!(error, AtlasError::SyncedDataDamaged { .. }),
+            "{error}"
+        ),
+    }
+}
+
+/// A stranger's file with the highest number of all does not use up the numbers.
+#[test]
+fn a_stray_number_does_not_use_up_the_numbers() {
+    let options = store::options(WalSyncStrategy::EveryWrite);
+    let disk = SimDisk::new(1);
+    drop(store::open(&disk, &options).unwrap());
+    disk.put_file(&store::path(&format!("{}.sst", u64::MAX)), b"not ours");
+    for _ in 0..2 {
+        let engine = store::open(&disk, &options).unwrap();
+        engine.put(b"k", b"v").unwrap();
+        engine.flush().unwrap();
+    }
+}
