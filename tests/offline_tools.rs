@@ -183,7 +183,12 @@ fn wrong_use_is_told_in_the_format_asked_for() {
             "no store is made"
         );
         let missing = run(program, &[], &home.path().join("none"));
-        assert_eq!(code(&missing), 6, "{}", stderr(&missing));
+        assert_eq!(code(&missing), 2, "{}", stderr(&missing));
+        assert!(
+            stderr(&missing).contains("does not exist"),
+            "{}",
+            stderr(&missing)
+        );
         assert!(!home.path().join("none").exists());
         let output = run(program, &["--no-such-flag"], home.path());
         assert_eq!((code(&output), stdout(&output)), (2, String::new()));

@@ -465,7 +465,7 @@ impl Core {
         self.durability.end();
     }
 
-    /// Takes no lock that anyone holds while the disk works: figures come even when it hangs.
+    /// Takes no lock that anyone holds while the disk works; it only lists quarantine.
     fn stats(&self) -> Stats {
         let view = self.view();
         let (state, state_reason) = self.state();

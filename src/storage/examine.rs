@@ -141,6 +141,18 @@ struct Examination<'a> {
 impl Examination<'_> {
     /// Reads the named segments in order; stops where the next valid entry is not found.
     fn read_in_order(&mut self) -> Result<Option<Stop>> {
+        let first_needed = self.manifest.first_needed().ok_or_else(used_up)?;
+        if let Some(first) = self.manifest.segments.first()
+            && first.first_lsn > first_needed
+        {
+            // No path of ours writes such a manifest: between tables and log writes would be missing.
+            let path = self.dir.join(file_name::segment(first.number));
+            let detail = format!(
+                "the log begins at LSN {}, tables end before {first_needed}",
+                first.first_lsn
+            );
+            return Err(AtlasError::MissingFile { path, detail });
+        }
         // Every named segment must be the one it is said to be before anything is judged.
         let mut readers = Vec::new();
         for info in &self.manifest.segments {
