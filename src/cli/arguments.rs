@@ -17,7 +17,13 @@ pub(super) fn parse<T: Parser>(tool: &'static str, arguments: &[OsString]) -> Re
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
         );
         if !is_asked_for && asks_for_json(arguments) {
-            let failure = Failure::usage(first_paragraph(&error.render().to_string()));
+            let failure = Failure::usage(match error.kind() {
+                // It renders as the help, whose first lines say nothing of what is missing.
+                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                    "a command is missing: --help lists them".to_owned()
+                }
+                _ => first_paragraph(&error.render().to_string()),
+            });
             return Output::new(tool, Format::Json).finish(Err(failure));
         }
         // A reader that has gone wants no help.

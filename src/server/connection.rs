@@ -56,6 +56,8 @@ pub(super) fn serve(shared: &Shared, stream: &Stream) {
         Ending::Stopping => {
             let message = "the server is stopping";
             connection.tell(ErrorCode::ShuttingDown, message);
+            // What came since is not answered, but left unread it would reset the connection.
+            connection.linger();
         }
         Ending::Told => connection.linger(),
         Ending::Closed => {}

@@ -27,6 +27,10 @@ use crate::storage::{
 const MAX_PAGE_ENTRIES: u32 = 4096;
 const MAX_PAGE_BYTES: u32 = 1024 * 1024;
 
+/// Writes that wait to be settled together: what they hold is not reserved, so it stays about as small
+/// as the buffers that are not either.
+const MAX_PENDING: usize = 1024;
+
 /// What one connection asks of the engine, in order.
 pub(super) struct Session<'a> {
     shared: &'a Shared,
@@ -85,6 +89,9 @@ impl<'a> Session<'a> {
             }
         };
         self.pending.push((id, submitted));
+        if self.pending.len() >= MAX_PENDING {
+            self.settle(out);
+        }
     }
 
     /// Waits until the submitted writes may be answered, by the sync policy, and answers them.
@@ -286,7 +293,12 @@ impl<'a> Session<'a> {
             limit: *limit,
         })?;
         let number = self.scans.keep(scan);
-        self.scan_next(number, (*max_entries, *max_bytes), out)
+        let page = self.scan_next(number, (*max_entries, *max_bytes), out);
+        if page.is_err() {
+            // Busy leaves a scan open, but only its first page would have told its number.
+            self.scans.close(number);
+        }
+        page
     }
 
     /// A scan that fails is closed; one that only found no memory is not.

@@ -15,6 +15,8 @@ mod admission;
 mod budget;
 mod connection;
 mod dispatch;
+#[cfg(test)]
+mod dispatch_tests;
 mod inbox;
 mod listener;
 mod outbox;

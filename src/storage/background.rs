@@ -19,6 +19,9 @@ use super::{CompactionSummary, WalSyncStrategy, compaction, file_name, flush};
 
 /// Time from a failed flush or compaction to the next try.
 const RETRY: Duration = Duration::from_secs(1);
+/// The longest such time between compactions: one that meets a damaged table reads everything up to it
+/// each time, and fails again.
+const LONGEST_RETRY: Duration = Duration::from_secs(300);
 /// Time between two looks at idle scans and at a full disk.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
@@ -99,8 +102,8 @@ impl Core {
     /// Seals what is in memory and writes all sealed memtables to tables.
     pub(crate) fn flush_all(&self) -> Result<()> {
         loop {
-            self.durability.check()?;
             let mut writer = lock(&self.writer);
+            self.durability.check()?;
             let view = self.view();
             if view.active.is_empty() {
                 break;
@@ -316,14 +319,21 @@ impl Core {
     /// The compaction thread.
     pub(crate) fn run_compactions(&self) {
         let mut wake = Wake::Rung;
+        let mut retry = RETRY;
         while wake != Wake::Stop {
-            wake = match self.compact_once() {
+            let compacted = self.compact_once();
+            if compacted.is_ok() || matches!(compacted, Err(AtlasError::DiskFull { .. })) {
+                retry = RETRY;
+            }
+            wake = match compacted {
                 Ok(true) => Wake::Rung,
                 Ok(false) => self.compact_bell.wait(None),
                 Err(_) if self.compact_bell.is_stopping() => Wake::Stop,
                 Err(error) => {
                     self.report_failure("a compaction", &error);
-                    self.compact_bell.pause(RETRY)
+                    let pause = retry;
+                    retry = pause.saturating_mul(2).min(LONGEST_RETRY);
+                    self.compact_bell.pause(pause)
                 }
             };
         }

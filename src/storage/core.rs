@@ -193,6 +193,7 @@ impl Core {
     /// Makes `next` the durable manifest. A failure that leaves open which of the two is durable stops
     /// writing.
     pub(crate) fn install(&self, installed: &mut Installed, mut next: Manifest) -> Result<()> {
+        // Another may have failed to sync the directory while this one waited for its turn.
         self.durability.check()?;
         next.generation += 1;
         next.durable_lsn = next.durable_lsn.max(self.durability.durable());
@@ -217,6 +218,7 @@ impl Core {
 
     /// Gives a finished table its name, durably, and opens it.
     pub(crate) fn adopt_table(&self, info: &TableInfo, index: Index) -> Result<Arc<Table>> {
+        self.durability.check()?;
         let path = table::path(&self.dir, info.number);
         self.disk
             .rename(&table::temporary_path(&self.dir, info.number), &path)
@@ -266,11 +268,16 @@ impl Core {
 
     /// Notes that something could not grow, and returns the error for whoever wanted it to.
     pub(crate) fn refuse_full(&self, error: &AtlasError) -> AtlasError {
-        let reason = error.to_string();
+        let reason = match error {
+            AtlasError::DiskFull { reason } => reason.clone(),
+            other => other.to_string(),
+        };
         if lock(&self.disk_full).replace(reason.clone()).is_none() {
             self.tell(&Event::DiskFull {
                 reason: reason.clone(),
             });
+            // The flush thread looks for room from now on.
+            self.flush_bell.ring();
         }
         AtlasError::DiskFull { reason }
     }

@@ -34,6 +34,8 @@ struct State {
     marked: bool,
     last_append: Instant,
     stopping: bool,
+    /// The store was closed: nothing may be written any more.
+    ended: bool,
 }
 
 /// The progress of the log towards the disk.
@@ -78,6 +80,7 @@ impl Durability {
             marked: true,
             last_append: Instant::now(),
             stopping: false,
+            ended: false,
         };
         Durability {
             state: Mutex::new(state),
@@ -122,10 +125,19 @@ impl Durability {
 
     /// Whether writing is allowed.
     pub(crate) fn check(&self) -> Result<()> {
-        match self.poison() {
-            Some(reason) => Err(AtlasError::ReadOnly { reason }),
+        let state = self.lock();
+        match &state.poisoned {
+            Some(reason) => Err(AtlasError::ReadOnly {
+                reason: reason.clone(),
+            }),
+            None if state.ended => Err(AtlasError::Closed),
             None => Ok(()),
         }
+    }
+
+    /// Tells that the store is closed.
+    pub(crate) fn end(&self) {
+        self.lock().ended = true;
     }
 
     /// Stops writing for good: what is durable is not known any more.
@@ -146,24 +158,21 @@ impl Durability {
         }
     }
 
-    /// Makes a write that is being taken into the memtable visible, unless it must be durable first.
-    /// Called under the memtable's lock.
-    pub(crate) fn publish(&self, lsn: Lsn) {
-        if self.strategy != WalSyncStrategy::EveryWrite {
-            self.show(lsn);
-        }
-    }
-
     fn show(&self, lsn: Lsn) {
         self.visible.fetch_max(lsn.as_u64(), Ordering::Release);
     }
 
-    /// Tells that a write is appended and in the memtable.
-    pub(crate) fn note_appended(&self, lsn: Lsn, is_mark: bool) {
+    /// Tells that a write is appended and in the memtable, and makes it visible unless it must be
+    /// durable first. Called under the memtable's lock: whoever sees a write can wait for it.
+    pub(crate) fn publish(&self, lsn: Lsn, is_mark: bool) {
         let mut state = self.lock();
         state.appended = lsn;
         state.marked = is_mark;
         state.last_append = Instant::now();
+        if self.strategy != WalSyncStrategy::EveryWrite {
+            self.show(lsn);
+        }
+        drop(state);
         self.work.notify_one();
     }
 

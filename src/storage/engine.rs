@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::core::{Core, add, lock};
 use super::disk::{DirLock, Disk, count};
 use super::error::{AtlasError, Result};
+use super::scan::Snapshot;
 use super::table::ADMIT_ABOVE;
-use super::view::value_of;
+use super::view::{View, value_of};
 use super::wal::Kind;
 use super::{
     CompactionSummary, Conditional, Expected, Lsn, Operation, Options, QuarantinedFile,
@@ -244,11 +245,7 @@ impl Engine {
     /// `TooManyScans`, `Closed`, and as [`Engine::get`].
     pub fn scan(&self, range: &ScanRange) -> Result<Scan> {
         self.core.check_open()?;
-        let view = self.core.view();
-        let snapshot = {
-            let _active = view.active.read();
-            self.core.snapshots.take(self.core.durability.visible())
-        };
+        let (view, snapshot) = self.core.snapshot();
         let merge = view.merge(range, snapshot.lsn())?;
         let scan = self
             .core
@@ -359,9 +356,11 @@ impl Engine {
             return Ok(());
         }
         self.stop_threads();
-        let outcome = self.core.shut_down();
-        // A flush or compaction that somebody asked for must not outlive the directory's lock.
-        drop((lock(&self.core.flushing), lock(&self.core.compacting)));
+        let outcome = self
+            .core
+            .shut_down()
+            .map_err(|error| self.core.told_as_full(error));
+        self.core.end();
         lock(&self.directory_lock).take();
         outcome
     }
@@ -418,6 +417,21 @@ fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
 }
 
 impl Core {
+    /// The present view, and the visible LSN as a state that stays readable in it.
+    fn snapshot(&self) -> (Arc<View>, Snapshot) {
+        loop {
+            let view = self.view();
+            let snapshot = {
+                let _active = view.active.read();
+                self.snapshots.take(self.durability.visible())
+            };
+            // Were the view out of date, the LSN could be one of a write that it does not hold.
+            if Arc::ptr_eq(&view.active, &self.view().active) {
+                return (view, snapshot);
+            }
+        }
+    }
+
     fn told_as_full(&self, error: AtlasError) -> AtlasError {
         if error.is_out_of_space() {
             self.refuse_full(&error)
@@ -428,11 +442,27 @@ impl Core {
 
     /// The end of a run: everything in tables, and a synced mark that says so.
     fn shut_down(&self) -> Result<()> {
-        self.flush_all()?;
+        let flushed = self.flush_all();
+        // Where there is no room for tables, the log at least is durable.
+        let synced = self.durability.sync();
+        flushed?;
+        synced?;
         let mut writer = lock(&self.writer);
+        if writer.is_broken() {
+            self.seal(&mut writer)?;
+        }
         let lsn = self.append(&mut writer, Kind::CleanMark, &[])?;
         drop(writer);
         self.durability.wait(lsn)
+    }
+
+    /// Waits for whoever still writes, flushes or compacts, and lets nobody begin: once the directory's
+    /// lock is free it may be another process's.
+    fn end(&self) {
+        let _flushing = lock(&self.flushing);
+        let _compacting = lock(&self.compacting);
+        let _writer = lock(&self.writer);
+        self.durability.end();
     }
 
     /// Takes no lock that anyone holds while the disk works: figures come even when it hangs.

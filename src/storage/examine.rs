@@ -366,6 +366,16 @@ pub(crate) fn open_named(
             ),
         });
     }
+    // A power cut leaves old bytes or none, but never makes a file shorter than it was when it was synced.
+    if reader.end() < info.size {
+        let detail = format!(
+            "it has {} bytes; it was made durable with {}",
+            reader.end(),
+            info.size
+        );
+        let path = reader.path().to_path_buf();
+        return Err(AtlasError::MissingFile { path, detail });
+    }
     if let Some(end) = info.closed {
         reader.limit(end.offset);
     }

@@ -100,6 +100,7 @@ fn the_bytes_of_the_manifest_are_frozen() {
                 number: 6,
                 nonce: NONCE,
                 first_lsn: lsn(2, 6),
+                size: 8192,
                 closed: Some(SegmentEnd {
                     offset: 5000,
                     last_lsn: lsn(2, 9),
@@ -109,6 +110,7 @@ fn the_bytes_of_the_manifest_are_frozen() {
                 number: 8,
                 nonce: 1,
                 first_lsn: lsn(2, 10),
+                size: 4096,
                 closed: None,
             },
         ],

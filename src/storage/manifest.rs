@@ -26,8 +26,9 @@ use super::{Lsn, file_name};
 
 /// The newest format version of a data directory that this program reads, and the one it writes.
 pub(crate) const VERSION: u32 = 1;
-/// A manifest is refused above this: it would name hundreds of thousands of tables.
-const MAX_SIZE: u64 = 64 * 1024 * 1024;
+/// A manifest is neither written nor read above this: a thousand tables with keys of the default limit
+/// take a quarter, hundreds with the largest keys of all fit.
+const MAX_SIZE: u64 = 512 * 1024 * 1024;
 /// Ends of past epochs that are remembered; a million starts need not make the manifest large.
 const MAX_PAST_EPOCHS: usize = 4096;
 
@@ -46,6 +47,8 @@ pub(crate) struct SegmentInfo {
     pub(crate) nonce: u64,
     /// LSN of its first entry.
     pub(crate) first_lsn: Lsn,
+    /// Bytes that the file had when it was made durable: it never becomes shorter by itself.
+    pub(crate) size: u64,
     /// Where it ends, once it takes no more entries; bytes beyond are ignored.
     pub(crate) closed: Option<SegmentEnd>,
 }
@@ -229,6 +232,14 @@ impl Manifest {
     pub(crate) fn store(&self, disk: &dyn Disk, dir: &Path) -> Result<()> {
         let path = dir.join(file_name::MANIFEST);
         let temporary = dir.join(file_name::temporary(file_name::MANIFEST));
+        let bytes = self.encode();
+        if count(bytes.len()) > MAX_SIZE {
+            let remedy = "compact, so that there are fewer tables";
+            return Err(AtlasError::Exhausted {
+                what: "the bytes that a manifest may have",
+                remedy,
+            });
+        }
         match disk.remove(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(AtlasError::io("remove", &temporary, error));
@@ -238,7 +249,7 @@ impl Manifest {
         let file = disk
             .create(&temporary)
             .map_err(|error| AtlasError::io("create", &temporary, error))?;
-        disk::write_full(&*file, &self.encode(), 0)
+        disk::write_full(&*file, &bytes, 0)
             .map_err(|error| AtlasError::io("write", &temporary, error))?;
         file.sync()
             .map_err(|error| AtlasError::io("sync", &temporary, error))?;
@@ -262,6 +273,7 @@ mod tests {
             number,
             nonce: 77,
             first_lsn,
+            size: 4096,
             closed: None,
         });
         manifest.obsolete.insert("000000000009.sst".to_owned());

@@ -35,6 +35,9 @@ use super::wal::reader::SegmentReader;
 use super::wal::writer::SegmentWriter;
 use super::{DirEntry, Lsn, Options};
 
+/// No store takes so many numbers: a file with a higher one is a stranger's, and must not use them up.
+const MAX_STRAY_NUMBER: u64 = 1 << 60;
+
 /// What a start found and did: the honest report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RecoveryReport {
@@ -199,6 +202,9 @@ impl<'a> Recovery<'a> {
             else {
                 continue;
             };
+            if number > MAX_STRAY_NUMBER {
+                continue;
+            }
             manifest.next_file_number = manifest.next_file_number.max(number.saturating_add(1));
         }
         let report = RecoveryReport::default();
@@ -459,6 +465,7 @@ pub(crate) fn create_segment(
         number,
         nonce,
         first_lsn,
+        size: segment.size(),
         closed: None,
     });
     Ok(segment)

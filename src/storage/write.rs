@@ -46,6 +46,11 @@ impl Writer {
         }
     }
 
+    /// Whether the segment takes nothing more: an append failed.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// Whether memtable and segment must be sealed before an entry of `size` bytes.
     fn is_full(&self, view: &View, options: &Options, size: usize) -> bool {
         let used = self.segment.offset();
@@ -156,6 +161,7 @@ impl Core {
     fn writer_with_room(&self, size: usize) -> Result<MutexGuard<'_, Writer>> {
         self.slow_down();
         let started = Instant::now();
+        let mut waits = false;
         loop {
             self.durability.check()?;
             let seen = self.flushed.beats();
@@ -173,7 +179,8 @@ impl Core {
                 return Ok(writer);
             }
             drop(writer);
-            self.wait_for_flush(started, seen)?;
+            let first = !std::mem::replace(&mut waits, true);
+            self.wait_for_flush(started, seen, first)?;
         }
     }
 
@@ -200,8 +207,8 @@ impl Core {
         }
     }
 
-    /// Waits until a memtable was flushed; the caller looks again.
-    fn wait_for_flush(&self, started: Instant, seen: u64) -> Result<()> {
+    /// Waits until a memtable was flushed; the caller looks again. `first`: it has not waited yet.
+    fn wait_for_flush(&self, started: Instant, seen: u64, first: bool) -> Result<()> {
         if let Some(reason) = self.disk_full() {
             return Err(AtlasError::DiskFull { reason });
         }
@@ -213,7 +220,7 @@ impl Core {
             let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
             return Err(AtlasError::Stalled { waited_ms });
         }
-        if self.counters.stalled_writes.fetch_add(1, Ordering::Relaxed) == 0 {
+        if first && self.counters.stalled_writes.fetch_add(1, Ordering::Relaxed) == 0 {
             self.tell(&Event::Stalled { cause: "flushing" });
         }
         self.flush_bell.ring();
@@ -308,6 +315,9 @@ impl Core {
             // After a failed sync nothing is removed.
             return;
         }
+        if self.durability.check().is_err() {
+            return;
+        }
         let name = file_name::segment(number);
         // It may be there under either name, or not at all; recovery takes care of the rest.
         let _ = self
@@ -345,10 +355,11 @@ impl Core {
             writing: lsn,
         };
         let view = self.view();
-        view.active
-            .apply(operations, lsn, &readers, || self.durability.publish(lsn));
+        let is_mark = kind != Kind::Operations;
+        view.active.apply(operations, lsn, &readers, || {
+            self.durability.publish(lsn, is_mark);
+        });
         writer.last_lsn = lsn;
-        self.durability.note_appended(lsn, kind != Kind::Operations);
         add(&self.counters.log_bytes, bytes);
         add(&self.counters.writes, count(operations.len()));
         let size = |operation: &Operation<'_>| {
@@ -391,16 +402,29 @@ impl Core {
             return Ok(());
         };
         let view = self.view();
-        if writer.is_full(&view, &self.options, MARK_SIZE) || !self.durability.wants_mark(quiet) {
-            self.durability.skip_mark();
+        if !self.durability.wants_mark(quiet) {
             return Ok(());
+        }
+        if writer.is_full(&view, &self.options, MARK_SIZE) {
+            return self.seal_for_mark(&mut writer, &view);
         }
         let lsn = self.append(&mut writer, Kind::DurableMark, &[])?;
         drop(writer);
         self.durability.wait(lsn)
     }
 
-    /// Writes again when the disk was full and there is room now.
+    /// Where a mark has no place, the next manifest proves the durable LSN: the one that sealing makes,
+    /// or else that of the flush under way. Tried once.
+    fn seal_for_mark(&self, writer: &mut Writer, view: &View) -> Result<()> {
+        self.durability.skip_mark();
+        if view.sealed.len() < self.options.max_sealed_memtables {
+            self.seal_or_refuse(writer)?;
+        }
+        Ok(())
+    }
+
+    /// Writes again when the disk was full and there is room now. While a memtable waits to be flushed,
+    /// its flush shows whether there is.
     pub(crate) fn try_resume(&self) -> Result<()> {
         // Room is no remedy for a failed sync, even if a full disk was its cause.
         if self.disk_full().is_none() || self.durability.check().is_err() {
@@ -408,11 +432,11 @@ impl Core {
         }
         let mut writer = lock(&self.writer);
         let view = self.view();
-        if view.sealed.len() >= self.options.max_sealed_memtables {
+        if !view.sealed.is_empty() {
             return Ok(());
         }
         if writer.is_full(&view, &self.options, MARK_SIZE) {
-            return self.seal(&mut writer);
+            return self.seal_or_refuse(&mut writer);
         }
         self.resume();
         Ok(())

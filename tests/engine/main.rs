@@ -24,6 +24,7 @@ mod faults;
 mod limits;
 mod model;
 mod recovery;
+mod review;
 mod script;
 mod sim_disk;
 mod stall;

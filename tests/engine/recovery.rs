@@ -177,16 +177,22 @@ fn damage_to_synced_data_refuses_and_names_the_place() {
 }
 
 #[test]
-fn a_segment_cut_short_refuses_when_a_later_one_proves_more() {
+fn a_segment_cut_short_or_zeroed_refuses() {
     let (disk, _, options) = three_segments(true);
-    for segment in &store::segments(&disk)[..2] {
+    for (number, segment) in store::segments(&disk).iter().enumerate() {
         for entry in damage::entries(&damage::bytes(&disk, segment)) {
             for end in [entry.place.start, entry.place.end - 1] {
+                // Its size was synced when it was made: no power cut takes that back, the last segment's
+                // neither.
                 let cut = disk.copy();
                 cut.edit(segment, |bytes| bytes.truncate(end));
                 let error = refusal(&cut, &options, &format!("cut to {end} bytes"));
-                let found = matches!(error, AtlasError::SyncedDataDamaged { .. });
+                let found = matches!(error, AtlasError::MissingFile { .. });
                 assert!(found, "{error:?}");
+                // Zeros are what a power cut leaves too: only a proof tells the difference.
+                if number == 2 {
+                    continue;
+                }
                 let zeroed = disk.copy();
                 zeroed.edit(segment, |bytes| bytes[end..].fill(0));
                 let error = refusal(&zeroed, &options, &format!("zeros from {end}"));

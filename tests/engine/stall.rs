@@ -66,7 +66,7 @@ fn writers_wait_for_flushing_and_the_figures_show_it() {
     let events = Arc::clone(&told);
     let mut options = options(HANG);
     options.events = Some(Arc::new(move |event| {
-        events.lock().unwrap().push(event.clone())
+        events.lock().unwrap().push(event.clone());
     }));
     let engine = store::open(&disk, &options).unwrap();
     disk.close_gate("0");

@@ -313,7 +313,7 @@ fn an_entry_of_another_segment_is_none() {
     assert_eq!(stale_entries[2].place, entries[2].place);
     assert_eq!(stale_entries[3].lsn, entries[2].lsn.next().unwrap());
     disk.edit(&segment, |bytes| {
-        bytes[end..].copy_from_slice(&stale[end..])
+        bytes[end..].copy_from_slice(&stale[end..]);
     });
     let engine = store::open(&disk, &options).unwrap();
     check_contents(&engine, &model, "a stale block behind the end");

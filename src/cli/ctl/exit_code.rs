@@ -1,5 +1,7 @@
 //! What a client's error means for the exit code: the one place that decides it.
 
+use std::io;
+
 use crate::cli::Failure;
 use crate::client::ClientError;
 use crate::exit::Exit;
@@ -9,6 +11,9 @@ use crate::protocol::ErrorCode;
 pub(super) fn failure(error: ClientError) -> Failure {
     let exit = exit_of(&error);
     let name = match &error {
+        ClientError::Unreachable { source, .. } if is_forbidden(source) => {
+            ErrorCode::NotPermitted.to_string()
+        }
         ClientError::Unreachable { .. } => "unreachable".to_owned(),
         ClientError::Timeout(_) => "timeout".to_owned(),
         ClientError::Lost { .. } | ClientError::Broken { .. } => "connection-lost".to_owned(),
@@ -18,9 +23,28 @@ pub(super) fn failure(error: ClientError) -> Failure {
     };
     let message = match error {
         ClientError::Server { message, .. } => message,
+        ClientError::Unreachable { ref source, .. } => format!("{error}{}", advice(source)),
         other => other.to_string(),
     };
     Failure::new(exit, name, message)
+}
+
+/// Whether the socket's mode keeps the caller out.
+fn is_forbidden(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
+/// What to do about a daemon that cannot be reached.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+            "; is atlaskvd running, and there? (--addr, --socket)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; the socket is for its owner and group: run as one of them, for example with sudo"
+        }
+        _ => "",
+    }
 }
 
 /// The exit code of a client's error.
@@ -28,6 +52,8 @@ fn exit_of(error: &ClientError) -> Exit {
     match error {
         ClientError::Server { code, .. } => exit_of_code(*code),
         ClientError::TooLarge { .. } => Exit::Refused,
+        // It runs, as far as anybody can tell: a check must not take it for down.
+        ClientError::Unreachable { source, .. } if is_forbidden(source) => Exit::Refused,
         _ => Exit::Unreachable,
     }
 }
@@ -61,7 +87,13 @@ mod tests {
             address: "127.0.0.1:1".to_owned(),
             source: std::io::ErrorKind::ConnectionRefused.into(),
         };
-        assert_eq!(failure(error).exit, Exit::Unreachable);
+        let failed = failure(error);
+        assert_eq!(failed.exit, Exit::Unreachable);
+        assert!(
+            failed.message.contains("is atlaskvd running"),
+            "{}",
+            failed.message
+        );
         let lost = ClientError::Lost {
             reason: String::new(),
         };
@@ -70,6 +102,18 @@ mod tests {
             failure(server(ErrorCode::ShuttingDown)).exit,
             Exit::Unreachable
         );
+    }
+
+    #[test]
+    fn a_socket_whose_mode_keeps_one_out_is_8() {
+        let error = ClientError::Unreachable {
+            address: "/run/a.sock".to_owned(),
+            source: std::io::ErrorKind::PermissionDenied.into(),
+        };
+        let failure = failure(error);
+        assert_eq!(failure.exit, Exit::Refused);
+        assert_eq!(failure.code, "not-permitted");
+        assert!(failure.message.contains("owner and group"));
     }
 
     #[test]

@@ -59,7 +59,10 @@ impl Target {
     pub(super) fn connect(&self, plane: Plane) -> Result<Client> {
         let options = self.options(plane);
         let connected = match self.way(plane)? {
-            Way::Tcp(address) => Client::connect(&address, options),
+            Way::Tcp(address) => {
+                check_address(&address)?;
+                Client::connect(&address, options)
+            }
             Way::Unix(path) => Client::connect_unix(&path, options),
         };
         connected.map_err(failure)
@@ -126,6 +129,17 @@ impl Target {
     }
 }
 
+/// Whether it is a host and a port: what it is not would else be told as a daemon that is not there.
+fn check_address(address: &str) -> Result<()> {
+    let parts = address.rsplit_once(':');
+    if parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "'{address}' is no address: write HOST:PORT, for example {DEFAULT_ADDRESS}"
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +194,25 @@ mod tests {
         );
         let found = none.administration_way(None, &["/no/such", "/"]).unwrap();
         assert_eq!(found, unix("/"));
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_wrong_use() {
+        for address in ["localhost:1", "[::1]:7390", "127.0.0.1:65535"] {
+            assert!(check_address(address).is_ok(), "{address}");
+        }
+        for address in [
+            "",
+            "localhost",
+            ":7390",
+            "host:",
+            "127.0.0.1:99999",
+            "::1:x",
+        ] {
+            let failure = check_address(address).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{address}");
+            assert!(failure.message.contains("HOST:PORT"));
+        }
     }
 
     #[test]

@@ -75,6 +75,11 @@ impl SegmentReader {
         })
     }
 
+    /// Where entries end at the latest: the file's length, unless limited.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
     /// Ignores what stands at and after `end`.
     pub(crate) fn limit(&mut self, end: u64) {
         self.end = self.end.min(end);

@@ -33,6 +33,8 @@ impl SegmentFile {
 pub(crate) struct SegmentWriter {
     file: Arc<SegmentFile>,
     header: SegmentHeader,
+    /// Bytes that the file had when it was made durable.
+    size: u64,
     /// Where the next entry goes.
     offset: u64,
     /// The bytes of the entry being written, kept for the next.
@@ -58,6 +60,9 @@ impl SegmentWriter {
             .map_err(|error| AtlasError::io("preallocate", &temporary, error))?;
         disk::write_full(&*file, &header.encode(), 0)
             .map_err(|error| AtlasError::io("write", &temporary, error))?;
+        let size = file
+            .length()
+            .map_err(|error| AtlasError::io("read", &temporary, error))?;
         file.sync()
             .map_err(|error| AtlasError::io("sync", &temporary, error))?;
         disk.rename(&temporary, &path)
@@ -72,6 +77,7 @@ impl SegmentWriter {
         Ok(SegmentWriter {
             file,
             header,
+            size,
             offset: count(HEADER_SIZE),
             buffer: Vec::new(),
         })
@@ -83,6 +89,11 @@ impl SegmentWriter {
 
     pub(crate) fn header(&self) -> &SegmentHeader {
         &self.header
+    }
+
+    /// Bytes that the file had when it was made durable: what could be preallocated, or the header.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
     }
 
     /// Where the next entry goes: the segment's used bytes.

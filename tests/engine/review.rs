@@ -1,0 +1,177 @@
+//! What a review of the engine asked for: closing, waiting for what is seen, a full disk's state.
+
+use std::time::{Duration, Instant};
+
+use atlaskv::storage::{AtlasError, Engine, KIB, Options, WalSyncStrategy};
+
+use crate::sim_disk::{Errno, Fault, Loss, SimDisk};
+use crate::store::{self, POLICIES};
+
+/// Waits until `holds`, for a minute at most.
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// What is seen has an LSN that can be waited for, and a scan holds what its LSN says.
+#[test]
+fn what_is_seen_can_be_waited_for() {
+    let options = Options {
+        background: true,
+        stall_timeout: Duration::from_secs(60),
+        ..store::options(WalSyncStrategy::OsDefault)
+    };
+    let engine = store::open(&SimDisk::new(1), &options).unwrap();
+    let writes = store::budget(3000);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for number in 0..writes {
+                engine.put(b"k", &number.to_be_bytes()).unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            let scan = engine.scan(&atlaskv::storage::ScanRange::default());
+            let mut scan = scan.unwrap();
+            let lsn = scan.lsn();
+            let entries = store::drain(&mut scan, 1).unwrap();
+            // There are no marks while writes go on, so the last LSN is the key's.
+            let shown = entries.first().map_or(lsn, |entry| entry.2);
+            assert!(shown <= lsn, "{shown} of a scan at {lsn}");
+            if let Some(found) = engine.get(b"k").unwrap() {
+                engine.sync_to(found.lsn).unwrap();
+            }
+        }
+    });
+}
+
+/// On a full disk a close cannot make tables, but the log it has is made durable.
+#[test]
+fn a_close_without_room_still_syncs_the_log() {
+    for sync in POLICIES {
+        let options = store::options(sync);
+        let disk = SimDisk::new(1);
+        let engine = store::open(&disk, &options).unwrap();
+        engine.put(b"k", b"v").unwrap();
+        disk.set_capacity(Some(disk.used()));
+        let error = engine.close().unwrap_err();
+        assert!(matches!(error, AtlasError::DiskFull { .. }), "{error}");
+        drop(engine);
+        disk.set_capacity(None);
+        let disk = disk.crash_image(Loss::DropAll, 1);
+        let engine = store::open(&disk, &options).unwrap();
+        let found = engine.get(b"k").unwrap().unwrap();
+        assert_eq!(&found.value[..], b"v", "{sync:?}");
+    }
+}
+
+/// After a failed append nothing more goes to that segment, the clean mark least of all.
+#[test]
+fn the_clean_mark_does_not_follow_a_failed_append() {
+    let options = store::options(POLICIES[1]);
+    let disk = SimDisk::new(1);
+    let engine = store::open(&disk, &options).unwrap();
+    disk.fail_at(disk.changes(), Fault::FailDone(Errno::Full));
+    let error = engine.put(b"k", &[7; 1000]).unwrap_err();
+    assert!(matches!(error, AtlasError::DiskFull { .. }), "{error}");
+    disk.clear_faults();
+    engine.close().unwrap();
+    drop(engine);
+    let engine = store::open(&disk, &options).unwrap();
+    let report = engine.recovery_report();
+    assert!(
+        report.clean_shutdown && report.cut_from.is_none(),
+        "{report:?}"
+    );
+    assert_eq!(engine.get(b"k").unwrap(), None);
+}
+
+/// Nothing changes a directory whose lock was given back.
+#[test]
+fn nothing_is_written_after_close() {
+    let options = store::options(WalSyncStrategy::EveryWrite);
+    for _ in 0..store::budget(50) {
+        let disk = SimDisk::new(1);
+        let engine = store::open(&disk, &options).unwrap();
+        let work: [fn(&Engine); 4] = [
+            |engine| drop(engine.put(b"a", b"1")),
+            |engine| drop(engine.put(b"b", &[1; 3000])),
+            |engine| drop(engine.flush()),
+            |engine| drop(engine.compact()),
+        ];
+        let engine = &engine;
+        let after = std::thread::scope(|scope| {
+            for step in work {
+                scope.spawn(move || {
+                    while engine.stats().state != "closed" {
+                        step(engine);
+                    }
+                });
+            }
+            while engine.stats().log_bytes < 1000 {
+                std::thread::yield_now();
+            }
+            engine.close().unwrap();
+            disk.changes()
+        });
+        assert_eq!(
+            disk.changes(),
+            after,
+            "the directory was changed after close"
+        );
+        let error = engine.put(b"late", b"").unwrap_err();
+        assert!(matches!(error, AtlasError::Closed), "{error}");
+        let after = store::open(&disk, &options).unwrap();
+        assert!(after.recovery_report().clean_shutdown);
+    }
+}
+
+/// A full disk is told once and stays told until there is room; then writing resumes without a write.
+#[test]
+fn a_full_disk_is_one_state() {
+    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sink = std::sync::Arc::clone(&told);
+    let mut options = store::options(POLICIES[1]);
+    options.events = Some(std::sync::Arc::new(move |event| {
+        sink.lock().unwrap().push(event.to_string());
+    }));
+    let disk = SimDisk::new(1);
+    let engine = store::open(&disk, &options).unwrap();
+    engine.put(b"a", &[1; 3 * KIB]).unwrap();
+    engine.put(b"b", b"seals the first").unwrap();
+    told.lock().unwrap().clear();
+    disk.set_capacity(Some(disk.used()));
+    for _ in 0..5 {
+        let error = engine.maintain().unwrap_err();
+        assert!(matches!(error, AtlasError::DiskFull { .. }), "{error:?}");
+        assert_eq!(engine.stats().state, "disk-full");
+    }
+    let error = engine.flush().unwrap_err().to_string();
+    assert_eq!(error.matches("the disk is full").count(), 1, "{error}");
+    assert_eq!(told.lock().unwrap().len(), 1, "{told:?}");
+    disk.set_capacity(None);
+    engine.maintain().unwrap();
+    assert_eq!(engine.stats().state, "running");
+}
+
+#[test]
+fn writing_resumes_although_nobody_writes() {
+    let options = Options {
+        background: true,
+        ..store::options(WalSyncStrategy::OsDefault)
+    };
+    let disk = SimDisk::new(1);
+    let engine = store::open(&disk, &options).unwrap();
+    engine.put(b"a", b"1").unwrap();
+    engine.flush().unwrap();
+    // More than once: the flush thread may happen to be awake.
+    for _ in 0..3 {
+        disk.set_capacity(Some(disk.used()));
+        let error = engine.put(b"large", &[1; 200 * KIB]).unwrap_err();
+        assert!(matches!(error, AtlasError::DiskFull { .. }), "{error:?}");
+        disk.set_capacity(None);
+        wait_until("writing resumes", || engine.stats().state == "running");
+    }
+}
