@@ -7,13 +7,15 @@ use crate::sim_disk::{CallKind, Errno, Fault, Loss, SimDisk};
 use crate::store::{self, POLICIES};
 
 /// Every way in which one change can fail.
-const FAULTS: [Fault; 9] = [
+const FAULTS: [Fault; 11] = [
     Fault::Fail(Errno::Io),
     Fault::Fail(Errno::Full),
     Fault::Fail(Errno::Quota),
     Fault::Fail(Errno::Interrupted),
     Fault::FailDone(Errno::Io),
     Fault::FailDone(Errno::Full),
+    Fault::FailHalf(Errno::Io),
+    Fault::FailHalf(Errno::Full),
     Fault::SyncDropped,
     Fault::Short,
     Fault::ShortThenFull,

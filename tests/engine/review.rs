@@ -73,7 +73,7 @@ fn the_clean_mark_does_not_follow_a_failed_append() {
     let options = store::options(POLICIES[1]);
     let disk = SimDisk::new(1);
     let engine = store::open(&disk, &options).unwrap();
-    disk.fail_at(disk.changes(), Fault::FailDone(Errno::Full));
+    disk.fail_at(disk.changes(), Fault::FailHalf(Errno::Full));
     let error = engine.put(b"k", &[7; 1000]).unwrap_err();
     assert!(matches!(error, AtlasError::DiskFull { .. }), "{error}");
     disk.clear_faults();

@@ -99,8 +99,10 @@ pub(crate) enum Fault {
     None,
     /// Nothing is done and the error comes.
     Fail(Errno),
-    /// It is done (a write: half of it) and the error comes all the same.
+    /// It is done and the error comes all the same.
     FailDone(Errno),
+    /// Half is written and the error comes.
+    FailHalf(Errno),
     /// A sync fails with EIO; each unsynced page was saved or not, and all count as clean from now
     /// on: they can be read, and no later sync saves them.
     SyncDropped,
@@ -119,21 +121,28 @@ impl Fault {
                 matches!(kind, CallKind::Write | CallKind::Read)
             }
             Fault::Fail(_) => true,
+            // A write that finds no room has not written everything: no kernel says so else.
+            Fault::FailDone(Errno::Full | Errno::Quota) => {
+                kind.is_change() && kind != CallKind::Write
+            }
             Fault::FailDone(_) => kind.is_change(),
             Fault::SyncDropped => kind == CallKind::Sync,
-            Fault::ShortThenFull => kind == CallKind::Write,
+            Fault::ShortThenFull | Fault::FailHalf(_) => kind == CallKind::Write,
         }
     }
 
     pub(super) fn is_failure(self) -> bool {
         matches!(
             self,
-            Fault::Fail(_) | Fault::FailDone(_) | Fault::SyncDropped
+            Fault::Fail(_) | Fault::FailDone(_) | Fault::FailHalf(_) | Fault::SyncDropped
         )
     }
 
     pub(super) fn is_short(self) -> bool {
-        matches!(self, Fault::Short | Fault::ShortThenFull)
+        matches!(
+            self,
+            Fault::Short | Fault::ShortThenFull | Fault::FailHalf(_)
+        )
     }
 
     /// The error that comes before anything is done.
@@ -147,7 +156,7 @@ impl Fault {
     /// The error that comes after it was done.
     pub(super) fn report(self) -> io::Result<()> {
         match self {
-            Fault::FailDone(errno) => Err(errno.into()),
+            Fault::FailDone(errno) | Fault::FailHalf(errno) => Err(errno.into()),
             _ => Ok(()),
         }
     }

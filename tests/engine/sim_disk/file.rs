@@ -71,8 +71,7 @@ impl DiskFile for SimFile {
         if data.is_empty() {
             return Ok(0);
         }
-        let half = fault.is_short() || fault.is_failure();
-        let part = if half && data.len() > 1 {
+        let part = if fault.is_short() && data.len() > 1 {
             &data[..data.len() / 2]
         } else {
             data

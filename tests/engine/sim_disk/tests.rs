@@ -286,7 +286,7 @@ fn faults_strike_the_call_they_are_for() {
     disk.fail_at(at + 1, Fault::Fail(Errno::Interrupted));
     disk.fail_at(at + 2, Fault::Short);
     disk.fail_at(at + 3, Fault::ShortThenFull);
-    disk.fail_at(at + 5, Fault::FailDone(Errno::Io));
+    disk.fail_at(at + 5, Fault::FailHalf(Errno::Io));
     let kind = |result: std::io::Result<usize>| result.unwrap_err().kind();
     assert_eq!(kind(file.write_at(b"1234", 0)), ErrorKind::QuotaExceeded);
     assert_eq!(kind(file.write_at(b"1234", 0)), ErrorKind::Interrupted);
