@@ -9,15 +9,16 @@
 //! - Where the place of the next frame is not known any more, the error is the last answer.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::Shared;
 use super::budget::{FREE_BYTES, Reservation};
 use super::dispatch::{self, Session};
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::stream::{Pipe, Stream};
+use super::{Settings, Shared};
 use crate::protocol::{CONNECTION_ID, ErrorCode, HEADER_SIZE, frame};
 use crate::storage::disk::count;
 
@@ -40,14 +41,16 @@ enum Ending {
 
 /// Serves a connection to its end.
 pub(super) fn serve(shared: &Shared, stream: &Stream) {
+    let settings = shared.settings();
     let mut connection = Connection {
         shared,
         stream,
         pipe: Pipe::new(stream),
         inbox: Inbox::new(),
-        outbox: Outbox::new(&shared.budget, shared.settings.limits.max_frame_size),
-        session: Session::new(shared, stream.plane),
+        outbox: Outbox::new(&shared.budget, settings.limits.max_frame_size),
+        session: Session::new(shared, &settings, stream.plane),
         reservation: Reservation::none(&shared.budget),
+        settings,
         deadline: None,
         left_when_stopping: None,
     };
@@ -67,6 +70,7 @@ pub(super) fn serve(shared: &Shared, stream: &Stream) {
 
 struct Connection<'a> {
     shared: &'a Shared,
+    settings: Arc<Settings>,
     stream: &'a Stream,
     pipe: Pipe<'a>,
     inbox: Inbox,
@@ -91,7 +95,7 @@ impl Connection<'_> {
 
     /// Handles every request that is there in full, and sends the answers.
     fn handle_received(&mut self) -> Result<(), Ending> {
-        let limit = self.shared.settings.limits.max_frame_size;
+        let limit = self.settings.limits.max_frame_size;
         loop {
             match frame::decode(self.inbox.received(), limit) {
                 Ok(Some((frame, used))) => {
@@ -116,7 +120,7 @@ impl Connection<'_> {
     fn receive(&mut self) -> Result<(), Ending> {
         self.make_room()?;
         let wait = if self.inbox.is_empty() {
-            self.shared.settings.idle_timeout
+            self.settings.idle_timeout
         } else {
             let left = self.deadline().saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -150,7 +154,7 @@ impl Connection<'_> {
 
     /// The deadline of the request at the head, from when its first byte was seen.
     fn deadline(&mut self) -> Instant {
-        let timeout = self.shared.settings.read_timeout;
+        let timeout = self.settings.read_timeout;
         *self
             .deadline
             .get_or_insert_with(|| Instant::now() + timeout)
@@ -159,7 +163,7 @@ impl Connection<'_> {
     /// Lets the inbox hold the request at its head, when it is large: reserves its bytes, or passes it
     /// over.
     fn make_room(&mut self) -> Result<(), Ending> {
-        let limit = self.shared.settings.limits.max_frame_size;
+        let limit = self.settings.limits.max_frame_size;
         let received = self.inbox.received();
         // Errors were found when it was decoded; without its whole header it cannot be answered.
         let Ok(Some(length)) = frame::peek_length(received, limit) else {
@@ -170,7 +174,7 @@ impl Connection<'_> {
         }
         // The byte behind length and version.
         let code = received.get(5).copied().unwrap_or(0);
-        let lists = dispatch::list_bytes(code, length, &self.shared.settings.limits);
+        let lists = dispatch::list_bytes(code, length, &self.settings.limits);
         let bytes = count(length).saturating_add(lists);
         let deadline = self.deadline();
         match self.reservation.raise(bytes, deadline) {
@@ -192,7 +196,7 @@ impl Connection<'_> {
         };
         let mut left = length.saturating_sub(self.inbox.received().len());
         self.inbox.handled(self.inbox.received().len());
-        let deadline = Instant::now() + self.shared.settings.read_timeout;
+        let deadline = Instant::now() + self.settings.read_timeout;
         while left > 0 {
             let wait = deadline.saturating_duration_since(Instant::now());
             if wait.is_zero() {
@@ -221,11 +225,10 @@ impl Connection<'_> {
             .counters
             .timed_out
             .fetch_add(1, Ordering::Relaxed);
-        let settings = &self.shared.settings;
         let message = if self.inbox.is_empty() {
             "the connection was idle for too long (idle_timeout_s)".to_owned()
         } else {
-            let seconds = settings.read_timeout.as_secs();
+            let seconds = self.settings.read_timeout.as_secs();
             format!("the request did not come in whole within {seconds} s (read_timeout_s)")
         };
         self.tell(ErrorCode::Timeout, &message);
@@ -253,7 +256,7 @@ impl Connection<'_> {
         if self.outbox.bytes().is_empty() {
             return Ok(());
         }
-        let limit = self.shared.settings.write_timeout;
+        let limit = self.settings.write_timeout;
         let sent = self.pipe.send(self.outbox.bytes(), limit);
         self.outbox.sent();
         sent.map_err(|error| {

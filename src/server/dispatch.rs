@@ -5,6 +5,7 @@
 //! done they are settled too, so that a read sees the writes that the same connection sent before it.
 
 use std::mem;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::admission::{Admission, Admit};
@@ -12,7 +13,7 @@ use super::budget::{Busy, FREE_BYTES};
 use super::outbox::Outbox;
 use super::scans::Scans;
 use super::stream::Plane;
-use super::{Shared, status};
+use super::{Settings, Shared, status};
 use crate::protocol::opcode::request as opcode;
 use crate::protocol::{
     BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Frame, HEADER_SIZE, Limits,
@@ -34,6 +35,7 @@ const MAX_PENDING: usize = 1024;
 /// What one connection asks of the engine, in order.
 pub(super) struct Session<'a> {
     shared: &'a Shared,
+    settings: Arc<Settings>,
     plane: Plane,
     scans: Scans,
     /// Writes that were submitted, in order, with what is to be answered: an LSN once it is settled, or
@@ -43,9 +45,10 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(shared: &'a Shared, plane: Plane) -> Session<'a> {
+    pub(super) fn new(shared: &'a Shared, settings: &Arc<Settings>, plane: Plane) -> Session<'a> {
         Session {
             shared,
+            settings: Arc::clone(settings),
             plane,
             scans: Scans::default(),
             pending: Vec::new(),
@@ -66,7 +69,7 @@ impl<'a> Session<'a> {
     pub(super) fn handle(&mut self, frame: &Frame<'_>, out: &mut Outbox) {
         self.handled += 1;
         let id = frame.request_id;
-        let limits = &self.shared.settings.limits;
+        let limits = &self.settings.limits;
         if let Err(busy) = self.reserve_lists(frame, out) {
             self.settle(out);
             return out.push_error(id, ErrorCode::Busy, &busy.to_string());
@@ -129,11 +132,7 @@ impl<'a> Session<'a> {
 
     /// Reserves the lists that a request makes, unless that was done together with its frame.
     fn reserve_lists(&self, frame: &Frame<'_>, out: &mut Outbox) -> Result<(), Busy> {
-        let lists = list_bytes(
-            frame.code,
-            frame.payload.len(),
-            &self.shared.settings.limits,
-        );
+        let lists = list_bytes(frame.code, frame.payload.len(), &self.settings.limits);
         let was_large = frame.payload.len() + HEADER_SIZE > FREE_BYTES;
         if was_large || lists <= count(FREE_BYTES) {
             return Ok(());
@@ -143,7 +142,7 @@ impl<'a> Session<'a> {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.shared.settings.read_timeout
+        Instant::now() + self.settings.read_timeout
     }
 
     fn answer(&mut self, request: &Request<'_>, out: &mut Outbox) -> Response {
@@ -198,7 +197,7 @@ impl<'a> Session<'a> {
             let message = format!("this server speaks version {VERSION} of the protocol");
             return Response::error(ErrorCode::UnsupportedVersion, message);
         }
-        let settings = &self.shared.settings;
+        let settings = &self.settings;
         Response::Hello(ServerInfo {
             version: VERSION,
             server: super::SERVER_NAME.to_owned(),
@@ -244,12 +243,12 @@ impl<'a> Session<'a> {
     }
 
     fn admission<'b>(&self, out: &'b mut Outbox) -> Admission<'b> {
-        let most = self.shared.settings.limits.max_frame_size;
+        let most = self.settings.limits.max_frame_size;
         Admission::new(&mut out.reservation, u64::from(most))
     }
 
     fn answer_too_large(&self) -> Response {
-        let limit = self.shared.settings.limits.max_frame_size;
+        let limit = self.settings.limits.max_frame_size;
         let message =
             format!("the answer is over the limit of {limit} bytes (max_frame_size): ask for less");
         Response::error(ErrorCode::AnswerTooLarge, message)
