@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::daemon;
-use crate::server::{Listeners, Server};
+use crate::server::{Listeners, NoControl, Server};
 use crate::storage::{Engine, RealDisk};
 
 /// Connections that an example may have.
@@ -22,5 +22,11 @@ pub fn serve(dir: &Path) -> Result<Server, Box<dyn Error>> {
     let engine = Engine::open(RealDisk::shared(), dir, config.options())?;
     let listeners = Listeners::bind(config.server.listen, &config.server.admin_socket)?;
     let settings = daemon::settings(&config, MAX_CONNECTIONS);
-    Ok(Server::start(Arc::new(engine), listeners, settings)?)
+    let control = Arc::new(NoControl);
+    Ok(Server::start(
+        Arc::new(engine),
+        listeners,
+        settings,
+        control,
+    )?)
 }

@@ -21,7 +21,7 @@ use crate::config::{Config, ConfigError, OnSyncFailure, Size};
 use crate::exit::Exit;
 use crate::logging;
 use crate::protocol::Limits;
-use crate::server::{BindError, Listeners, Server, Settings};
+use crate::server::{BindError, Listeners, NoControl, Server, Settings};
 use crate::storage::{AtlasError, Engine, Event, Options, RealDisk, RecoveryReport};
 
 pub use flags::Flags;
@@ -157,7 +157,8 @@ fn serve(
 ) -> Result<(), Failure> {
     let listeners = Listeners::bind(config.server.listen, &config.server.admin_socket)?;
     let settings = settings(config, max_connections);
-    let server = Server::start(Arc::clone(engine), listeners, settings);
+    let control = Arc::new(NoControl);
+    let server = Server::start(Arc::clone(engine), listeners, settings, control);
     let mut server = server.map_err(|source| Failure::System {
         what: "start the server",
         source,
@@ -250,6 +251,7 @@ pub(crate) fn settings(config: &Config, max_connections: usize) -> Settings {
             max_batch_operations: storage.max_batch_operations,
             max_frame_size: config.max_frame_size(),
         },
+        token: None,
         sync: storage.sync.to_string(),
     }
 }

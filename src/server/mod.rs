@@ -4,6 +4,7 @@
 //!   bounded pool, or a refusal.
 //! - `connection` is one connection's story; `inbox`, `outbox` and `stream` are its parts.
 //! - `dispatch` alone knows requests and the engine; `admission` and `scans` help it.
+//! - `control` is what it asks of the process around it: the configuration, and its reload.
 //! - `budget` bounds the memory that large requests and answers take, all together.
 //! - `registry` knows the live connections, for `status` and for the stop.
 //!
@@ -14,6 +15,7 @@ mod accept;
 mod admission;
 mod budget;
 mod connection;
+mod control;
 mod dispatch;
 #[cfg(test)]
 mod dispatch_tests;
@@ -33,11 +35,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::logging::Throttle;
-use crate::protocol::Limits;
+use crate::protocol::{Limits, Token};
 use crate::storage::Engine;
 use budget::Budget;
 use registry::Registry;
 
+pub use control::{Control, NoControl};
 pub use listener::{BindError, Listeners};
 
 /// Name and version, as hello answers them.
@@ -63,6 +66,9 @@ pub struct Settings {
     pub slowlog_entries: usize,
     /// What requests may have, as hello answers it.
     pub limits: Limits,
+    /// What TCP clients must present in hello before anything else; `None`: nothing. The Unix socket
+    /// needs no token: its file mode guards it.
+    pub token: Option<Token>,
     /// The sync policy, as hello answers it.
     pub sync: String,
 }
@@ -70,6 +76,7 @@ pub struct Settings {
 /// What all connections share.
 struct Shared {
     engine: Arc<Engine>,
+    control: Arc<dyn Control>,
     settings: RwLock<Arc<Settings>>,
     database_id: String,
     budget: Arc<Budget>,
@@ -110,11 +117,13 @@ impl Server {
         engine: Arc<Engine>,
         listeners: Listeners,
         settings: Settings,
+        control: Arc<dyn Control>,
     ) -> io::Result<Server> {
         let (wake, woken) = UnixStream::pair()?;
         let shared = Arc::new(Shared {
             database_id: engine.stats().database_id,
             engine,
+            control,
             budget: Budget::new(settings.max_inflight_bytes),
             settings: RwLock::new(Arc::new(settings)),
             registry: Arc::default(),
