@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::budget::{Budget, Reservation};
 use super::dispatch::Session;
+use super::handle::Pulse;
 use super::outbox::Outbox;
 use super::stream::Plane;
 use super::{NoControl, Shared};
@@ -26,6 +27,7 @@ fn shared(dir: &tempfile::TempDir) -> Shared {
         registry: Arc::default(),
         failures: Throttle::default(),
         started: Instant::now(),
+        pulse: Pulse::default(),
     }
 }
 
