@@ -5,9 +5,11 @@
 //! done they are settled too, so that a read sees the writes that the same connection sent before it.
 
 use std::mem;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::admission::{Admission, Admit};
+use super::auth::{self, Access};
 use super::budget::{Busy, FREE_BYTES};
 use super::outbox::Outbox;
 use super::scans::Scans;
@@ -16,7 +18,7 @@ use super::{Shared, status};
 use crate::protocol::opcode::request as opcode;
 use crate::protocol::{
     BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Frame, HEADER_SIZE, Limits,
-    Request, Response, ServerInfo, SlowRequest, VERSION,
+    Request, Response, ServerInfo, SlowRequest, Token, VERSION,
 };
 use crate::storage::disk::count;
 use crate::storage::{
@@ -35,6 +37,8 @@ const MAX_PENDING: usize = 1024;
 pub(super) struct Session<'a> {
     shared: &'a Shared,
     plane: Plane,
+    peer: Option<SocketAddr>,
+    access: Access,
     scans: Scans,
     /// Writes that were submitted, in order, with what is to be answered: an LSN once it is settled, or
     /// the error that it already is.
@@ -43,10 +47,12 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(shared: &'a Shared, plane: Plane) -> Session<'a> {
+    pub(super) fn new(shared: &'a Shared, plane: Plane, peer: Option<SocketAddr>) -> Session<'a> {
         Session {
             shared,
             plane,
+            peer,
+            access: Access::new(plane, shared.settings.token.as_ref()),
             scans: Scans::default(),
             pending: Vec::new(),
             handled: 0,
@@ -55,6 +61,11 @@ impl<'a> Session<'a> {
 
     fn engine(&self) -> &'a Engine {
         &self.shared.engine
+    }
+
+    /// What the connection may do, by the tokens it has presented.
+    pub(super) fn access(&self) -> Access {
+        self.access
     }
 
     /// The number of requests handled since the last call.
@@ -66,6 +77,9 @@ impl<'a> Session<'a> {
     pub(super) fn handle(&mut self, frame: &Frame<'_>, out: &mut Outbox) {
         self.handled += 1;
         let id = frame.request_id;
+        if self.access != Access::Granted && frame.code != opcode::HELLO {
+            return out.push(id, &auth::not_authenticated());
+        }
         let limits = &self.shared.settings.limits;
         if let Err(busy) = self.reserve_lists(frame, out) {
             self.settle(out);
@@ -158,8 +172,8 @@ impl<'a> Session<'a> {
             Request::Hello {
                 client,
                 max_version,
-                ..
-            } => return self.hello(client, *max_version),
+                token,
+            } => return self.hello(client, *max_version, token.as_ref()),
             Request::Stats => Ok(Response::Stats(status::figures(self.shared))),
             Request::Sync { lsn } => self.sync(*lsn),
             Request::Get { key } => self.get(key, out),
@@ -193,7 +207,10 @@ impl<'a> Session<'a> {
         answer.unwrap_or_else(|error| self.failed(&error))
     }
 
-    fn hello(&self, client: &str, max_version: u8) -> Response {
+    fn hello(&mut self, client: &str, max_version: u8, token: Option<&Token>) -> Response {
+        if let Err(refusal) = self.authenticate(token) {
+            return refusal;
+        }
         log::debug!("hello from {client:?}, which speaks up to version {max_version}");
         if max_version < VERSION {
             let message = format!("this server speaks version {VERSION} of the protocol");
@@ -207,6 +224,24 @@ impl<'a> Session<'a> {
             sync: settings.sync.clone(),
             database_id: self.shared.database_id.clone(),
         })
+    }
+
+    /// Judges the token of a hello, where one is wanted: an error is the answer.
+    fn authenticate(&mut self, presented: Option<&Token>) -> Result<(), Response> {
+        let wanted = match (self.plane, &self.shared.settings.token) {
+            (Plane::Data, Some(wanted)) => wanted,
+            _ => return Ok(()),
+        };
+        let Some(presented) = presented else {
+            let is_granted = self.access == Access::Granted;
+            return is_granted.then_some(()).ok_or_else(auth::not_authenticated);
+        };
+        let judged = self.shared.gate.judge(self.peer, presented, wanted);
+        self.access = match judged {
+            Ok(()) => Access::Granted,
+            Err(_) => Access::Lost,
+        };
+        judged
     }
 
     fn sync(&self, lsn: Option<u64>) -> storage::Result<Response> {
