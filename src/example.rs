@@ -21,7 +21,7 @@ pub fn serve(dir: &Path) -> Result<Server, Box<dyn Error>> {
     config.server.listen.set_port(0);
     let engine = Engine::open(RealDisk::shared(), dir, config.options())?;
     let listeners = Listeners::bind(config.server.listen, &config.server.admin_socket)?;
-    let settings = daemon::settings(&config, MAX_CONNECTIONS);
+    let settings = daemon::settings(&config, MAX_CONNECTIONS, None);
     let control = Arc::new(NoControl);
     Ok(Server::start(
         Arc::new(engine),
