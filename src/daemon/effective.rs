@@ -137,6 +137,10 @@ impl Effective {
     }
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests make the files that are read"
+)]
 #[cfg(test)]
 mod tests {
     use std::io::Write;

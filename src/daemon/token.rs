@@ -113,6 +113,10 @@ fn exposure(path: &Path) -> Option<String> {
     })
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests make the files that are read"
+)]
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
