@@ -33,7 +33,7 @@ pub(super) fn run(shared: &Arc<Shared>, listeners: &Listeners, wake: &UnixStream
     let mut acceptor = Acceptor {
         shared,
         listeners,
-        data: Lane::new("connection", shared.settings.max_connections),
+        data: Lane::new("connection", shared.settings().max_connections),
         admin: Lane::new("administrator", MAX_ADMIN_CONNECTIONS),
         farewells: Vec::new(),
         paused_until: None,
@@ -145,6 +145,7 @@ impl Acceptor<'_> {
     }
 
     fn welcome(&mut self, socket: Socket, plane: Plane) {
+        self.data.limit = self.shared.settings().max_connections;
         let lane = match plane {
             Plane::Data => &mut self.data,
             Plane::Admin => &mut self.admin,

@@ -10,16 +10,17 @@
 //! - Where the place of the next frame is not known any more, the error is the last answer.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::Shared;
 use super::auth::{AUTHENTICATION_TIME, Access, MAX_EARLY_FRAME};
 use super::budget::{FREE_BYTES, Reservation};
 use super::dispatch::{self, Session};
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::stream::{Pipe, Stream};
+use super::{Settings, Shared};
 use crate::protocol::{CONNECTION_ID, ErrorCode, HEADER_SIZE, frame};
 use crate::storage::disk::count;
 
@@ -42,15 +43,17 @@ enum Ending {
 
 /// Serves a connection to its end.
 pub(super) fn serve(shared: &Shared, stream: &Stream) {
+    let settings = shared.settings();
     let mut connection = Connection {
         shared,
         stream,
         pipe: Pipe::new(stream),
         inbox: Inbox::new(),
-        outbox: Outbox::new(&shared.budget, shared.settings.limits.max_frame_size),
-        session: Session::new(shared, stream.plane, stream.peer()),
-        authenticate_by: Instant::now() + early(shared.settings.read_timeout),
+        outbox: Outbox::new(&shared.budget, settings.limits.max_frame_size),
+        session: Session::new(shared, &settings, stream.plane, stream.peer()),
+        authenticate_by: Instant::now() + early(settings.read_timeout),
         reservation: Reservation::none(&shared.budget),
+        settings,
         deadline: None,
         left_when_stopping: None,
     };
@@ -70,6 +73,7 @@ pub(super) fn serve(shared: &Shared, stream: &Stream) {
 
 struct Connection<'a> {
     shared: &'a Shared,
+    settings: Arc<Settings>,
     stream: &'a Stream,
     pipe: Pipe<'a>,
     inbox: Inbox,
@@ -160,7 +164,7 @@ impl Connection<'_> {
     fn patience(&mut self) -> Option<Duration> {
         let now = Instant::now();
         let wait = if self.inbox.is_empty() {
-            self.shared.settings.idle_timeout
+            self.settings.idle_timeout
         } else {
             Some(self.deadline().saturating_duration_since(now))
         };
@@ -173,7 +177,7 @@ impl Connection<'_> {
 
     /// The largest frame, by its length field: without the token memory is not to be had.
     fn frame_limit(&self) -> u32 {
-        let limit = self.shared.settings.limits.max_frame_size;
+        let limit = self.settings.limits.max_frame_size;
         match self.session.access() {
             Access::Granted => limit,
             _ => limit.min(MAX_EARLY_FRAME),
@@ -182,7 +186,7 @@ impl Connection<'_> {
 
     /// The deadline of the request at the head, from when its first byte was seen.
     fn deadline(&mut self) -> Instant {
-        let timeout = self.shared.settings.read_timeout;
+        let timeout = self.settings.read_timeout;
         *self
             .deadline
             .get_or_insert_with(|| Instant::now() + timeout)
@@ -202,7 +206,7 @@ impl Connection<'_> {
         }
         // The byte behind length and version.
         let code = received.get(5).copied().unwrap_or(0);
-        let lists = dispatch::list_bytes(code, length, &self.shared.settings.limits);
+        let lists = dispatch::list_bytes(code, length, &self.settings.limits);
         let bytes = count(length).saturating_add(lists);
         let deadline = self.deadline();
         match self.reservation.raise(bytes, deadline) {
@@ -224,7 +228,7 @@ impl Connection<'_> {
         };
         let mut left = length.saturating_sub(self.inbox.received().len());
         self.inbox.handled(self.inbox.received().len());
-        let deadline = Instant::now() + self.shared.settings.read_timeout;
+        let deadline = Instant::now() + self.settings.read_timeout;
         while left > 0 {
             let wait = deadline.saturating_duration_since(Instant::now());
             if wait.is_zero() {
@@ -253,13 +257,12 @@ impl Connection<'_> {
             .counters
             .timed_out
             .fetch_add(1, Ordering::Relaxed);
-        let settings = &self.shared.settings;
         let message = if self.session.access() != Access::Granted {
             "the token did not come in time: present it in hello".to_owned()
         } else if self.inbox.is_empty() {
             "the connection was idle for too long (idle_timeout_s)".to_owned()
         } else {
-            let seconds = settings.read_timeout.as_secs();
+            let seconds = self.settings.read_timeout.as_secs();
             format!("the request did not come in whole within {seconds} s (read_timeout_s)")
         };
         self.tell(ErrorCode::Timeout, &message);
@@ -288,8 +291,8 @@ impl Connection<'_> {
             return Ok(());
         }
         let limit = match self.session.access() {
-            Access::Granted => self.shared.settings.write_timeout,
-            _ => early(self.shared.settings.write_timeout),
+            Access::Granted => self.settings.write_timeout,
+            _ => early(self.settings.write_timeout),
         };
         let sent = self.pipe.send(self.outbox.bytes(), limit);
         self.outbox.sent();

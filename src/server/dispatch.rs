@@ -6,6 +6,7 @@
 
 use std::mem;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::admission::{Admission, Admit};
@@ -14,7 +15,7 @@ use super::budget::{Busy, FREE_BYTES};
 use super::outbox::Outbox;
 use super::scans::Scans;
 use super::stream::Plane;
-use super::{Shared, status};
+use super::{Settings, Shared, status};
 use crate::protocol::opcode::request as opcode;
 use crate::protocol::{
     BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Frame, HEADER_SIZE, Limits,
@@ -36,6 +37,7 @@ const MAX_PENDING: usize = 1024;
 /// What one connection asks of the engine, in order.
 pub(super) struct Session<'a> {
     shared: &'a Shared,
+    settings: Arc<Settings>,
     plane: Plane,
     peer: Option<SocketAddr>,
     access: Access,
@@ -47,12 +49,18 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(shared: &'a Shared, plane: Plane, peer: Option<SocketAddr>) -> Session<'a> {
+    pub(super) fn new(
+        shared: &'a Shared,
+        settings: &Arc<Settings>,
+        plane: Plane,
+        peer: Option<SocketAddr>,
+    ) -> Session<'a> {
         Session {
             shared,
+            settings: Arc::clone(settings),
             plane,
             peer,
-            access: Access::new(plane, shared.settings.token.as_ref()),
+            access: Access::new(plane, settings.token.as_ref()),
             scans: Scans::default(),
             pending: Vec::new(),
             handled: 0,
@@ -80,7 +88,7 @@ impl<'a> Session<'a> {
         if self.access != Access::Granted && frame.code != opcode::HELLO {
             return out.push(id, &auth::not_authenticated());
         }
-        let limits = &self.shared.settings.limits;
+        let limits = &self.settings.limits;
         if let Err(busy) = self.reserve_lists(frame, out) {
             self.settle(out);
             return out.push_error(id, ErrorCode::Busy, &busy.to_string());
@@ -143,11 +151,7 @@ impl<'a> Session<'a> {
 
     /// Reserves the lists that a request makes, unless that was done together with its frame.
     fn reserve_lists(&self, frame: &Frame<'_>, out: &mut Outbox) -> Result<(), Busy> {
-        let lists = list_bytes(
-            frame.code,
-            frame.payload.len(),
-            &self.shared.settings.limits,
-        );
+        let lists = list_bytes(frame.code, frame.payload.len(), &self.settings.limits);
         let was_large = frame.payload.len() + HEADER_SIZE > FREE_BYTES;
         if was_large || lists <= count(FREE_BYTES) {
             return Ok(());
@@ -157,7 +161,7 @@ impl<'a> Session<'a> {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.shared.settings.read_timeout
+        Instant::now() + self.settings.read_timeout
     }
 
     fn answer(&mut self, request: &Request<'_>, out: &mut Outbox) -> Response {
@@ -216,7 +220,7 @@ impl<'a> Session<'a> {
             let message = format!("this server speaks version {VERSION} of the protocol");
             return Response::error(ErrorCode::UnsupportedVersion, message);
         }
-        let settings = &self.shared.settings;
+        let settings = &self.settings;
         Response::Hello(ServerInfo {
             version: VERSION,
             server: super::SERVER_NAME.to_owned(),
@@ -228,9 +232,14 @@ impl<'a> Session<'a> {
 
     /// Judges the token of a hello, where one is wanted: an error is the answer.
     fn authenticate(&mut self, presented: Option<&Token>) -> Result<(), Response> {
-        let wanted = match (self.plane, &self.shared.settings.token) {
+        // Not the connection's settings: a token that was changed is the token from now on.
+        let in_force = self.shared.settings();
+        let wanted = match (self.plane, &in_force.token) {
             (Plane::Data, Some(wanted)) => wanted,
-            _ => return Ok(()),
+            _ => {
+                self.access = Access::Granted;
+                return Ok(());
+            }
         };
         let Some(presented) = presented else {
             let is_granted = self.access == Access::Granted;
@@ -280,12 +289,12 @@ impl<'a> Session<'a> {
     }
 
     fn admission<'b>(&self, out: &'b mut Outbox) -> Admission<'b> {
-        let most = self.shared.settings.limits.max_frame_size;
+        let most = self.settings.limits.max_frame_size;
         Admission::new(&mut out.reservation, u64::from(most))
     }
 
     fn answer_too_large(&self) -> Response {
-        let limit = self.shared.settings.limits.max_frame_size;
+        let limit = self.settings.limits.max_frame_size;
         let message =
             format!("the answer is over the limit of {limit} bytes (max_frame_size): ask for less");
         Response::error(ErrorCode::AnswerTooLarge, message)

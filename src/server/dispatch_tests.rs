@@ -1,6 +1,6 @@
 //! What a connection's session holds on to: scans that nobody can name, writes that wait.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use super::auth::Gate;
@@ -23,7 +23,7 @@ fn shared(dir: &tempfile::TempDir) -> Shared {
         control: Arc::new(NoControl),
         database_id: String::new(),
         budget: Budget::new(settings.max_inflight_bytes),
-        settings,
+        settings: RwLock::new(Arc::new(settings)),
         registry: Arc::default(),
         gate: Gate::default(),
         failures: Throttle::default(),
@@ -52,7 +52,7 @@ fn handle(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) {
 fn a_scan_whose_first_page_finds_no_memory_is_closed() {
     let dir = tempfile::tempdir().unwrap();
     let shared = shared(&dir);
-    let mut session = Session::new(&shared, Plane::Data, None);
+    let mut session = Session::new(&shared, &shared.settings(), Plane::Data, None);
     let mut out = Outbox::new(&shared.budget, u32::MAX);
     let open = Request::ScanOpen {
         from: None,
@@ -64,7 +64,7 @@ fn a_scan_whose_first_page_finds_no_memory_is_closed() {
         max_bytes: 0,
     };
     let mut all = Reservation::none(&shared.budget);
-    all.try_raise(shared.settings.max_inflight_bytes).unwrap();
+    all.try_raise(shared.settings().max_inflight_bytes).unwrap();
     for _ in 0..40 {
         let answer = ask(&mut session, &mut out, &open);
         let busy = matches!(&answer, Response::Error { code, .. } if *code == ErrorCode::Busy);
@@ -80,7 +80,7 @@ fn a_scan_whose_first_page_finds_no_memory_is_closed() {
 fn writes_of_a_pipeline_are_settled_before_they_are_too_many() {
     let dir = tempfile::tempdir().unwrap();
     let shared = shared(&dir);
-    let mut session = Session::new(&shared, Plane::Data, None);
+    let mut session = Session::new(&shared, &shared.settings(), Plane::Data, None);
     let mut out = Outbox::new(&shared.budget, u32::MAX);
     let refused = Request::Delete { key: b"" };
     for _ in 0..2000 {

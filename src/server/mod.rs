@@ -34,7 +34,7 @@ mod token_tests;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,8 @@ pub use listener::{BindError, Listeners};
 /// Name and version, as hello answers them.
 pub(crate) const SERVER_NAME: &str = concat!("atlaskvd ", env!("CARGO_PKG_VERSION"));
 
-/// What a server is told.
+/// What a server is told. All of it can change while it runs; a connection keeps what held when it
+/// began, so that the limits stay those that its hello was told.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The most TCP connections at a time.
@@ -64,6 +65,10 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// Bytes of large requests and answers, all connections together.
     pub max_inflight_bytes: u64,
+    /// From how long on a request is kept in the slow log; `None`: none is.
+    pub slow_request: Option<Duration>,
+    /// The most requests in the slow log.
+    pub slowlog_entries: usize,
     /// What requests may have, as hello answers it.
     pub limits: Limits,
     /// What TCP clients must present in hello before anything else; `None`: nothing. The Unix socket
@@ -77,13 +82,28 @@ pub struct Settings {
 struct Shared {
     engine: Arc<Engine>,
     control: Arc<dyn Control>,
-    settings: Settings,
+    settings: RwLock<Arc<Settings>>,
     database_id: String,
     budget: Arc<Budget>,
     registry: Arc<Registry>,
     gate: Gate,
     failures: Throttle,
     started: Instant,
+}
+
+impl Shared {
+    /// The settings in force.
+    fn settings(&self) -> Arc<Settings> {
+        let settings = self.settings.read();
+        Arc::clone(&settings.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other settings in force, for connections that begin from now on.
+    fn reconfigure(&self, settings: Settings) {
+        self.budget.set_limit(settings.max_inflight_bytes);
+        let current = self.settings.write();
+        *current.unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
 }
 
 /// A server that runs.
@@ -111,7 +131,7 @@ impl Server {
             engine,
             control,
             budget: Budget::new(settings.max_inflight_bytes),
-            settings,
+            settings: RwLock::new(Arc::new(settings)),
             registry: Arc::default(),
             gate: Gate::default(),
             failures: Throttle::default(),
@@ -134,6 +154,11 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Puts other settings in force, for connections that begin from now on.
+    pub fn reconfigure(&self, settings: Settings) {
+        self.shared.reconfigure(settings);
     }
 
     /// Accepts nothing any more, and lets connections end after what they have received. `on_drained` is

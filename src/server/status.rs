@@ -44,13 +44,14 @@ pub(super) fn figures(shared: &Shared) -> Vec<(String, StatValue)> {
 fn server(shared: &Shared) -> ServerFigures {
     let registry = &shared.registry;
     let counters = &registry.counters;
+    let settings = shared.settings();
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     ServerFigures {
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: shared.started.elapsed().as_secs(),
         connections: count(registry.open(Plane::Data)),
         admin_connections: count(registry.open(Plane::Admin)),
-        max_connections: count(shared.settings.max_connections),
+        max_connections: count(settings.max_connections),
         accepted_connections: read(&counters.accepted),
         refused_connections: read(&counters.refused),
         timed_out_connections: read(&counters.timed_out),
@@ -59,7 +60,7 @@ fn server(shared: &Shared) -> ServerFigures {
         requests: read(&counters.requests),
         errors: read(&counters.errors),
         inflight_bytes: shared.budget.used(),
-        max_inflight_bytes: shared.settings.max_inflight_bytes,
+        max_inflight_bytes: settings.max_inflight_bytes,
     }
 }
 
