@@ -6,6 +6,7 @@
 //! - `dispatch` alone knows requests and the engine; `admission` and `scans` help it.
 //! - `control` is what it asks of the process around it: the configuration, and its reload.
 //! - `auth` judges the token of hello, and slows who guesses it.
+//! - `handle` is what the process around it asks of a server that runs.
 //! - `budget` bounds the memory that large requests and answers take, all together.
 //! - `registry` knows the live connections, for `status` and for the stop.
 //!
@@ -21,6 +22,7 @@ mod control;
 mod dispatch;
 #[cfg(test)]
 mod dispatch_tests;
+mod handle;
 mod inbox;
 mod listener;
 mod outbox;
@@ -43,10 +45,12 @@ use crate::protocol::{Limits, Token};
 use crate::storage::Engine;
 use auth::Gate;
 use budget::Budget;
+use handle::Pulse;
 use registry::Registry;
 
 pub use control::{Control, NoControl};
-pub use listener::{BindError, Listeners};
+pub use handle::Handle;
+pub use listener::{BindError, Inherited, Listeners};
 
 /// Name and version, as hello answers them.
 pub(crate) const SERVER_NAME: &str = concat!("atlaskvd ", env!("CARGO_PKG_VERSION"));
@@ -89,6 +93,7 @@ struct Shared {
     gate: Gate,
     failures: Throttle,
     started: Instant,
+    pulse: Pulse,
 }
 
 impl Shared {
@@ -110,7 +115,7 @@ impl Shared {
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
-    wake: UnixStream,
+    wake: Arc<UnixStream>,
     acceptor: Option<JoinHandle<()>>,
 }
 
@@ -126,6 +131,8 @@ impl Server {
         control: Arc<dyn Control>,
     ) -> io::Result<Server> {
         let (wake, woken) = UnixStream::pair()?;
+        wake.set_nonblocking(true)?;
+        woken.set_nonblocking(true)?;
         let shared = Arc::new(Shared {
             database_id: engine.stats().database_id,
             engine,
@@ -136,6 +143,7 @@ impl Server {
             gate: Gate::default(),
             failures: Throttle::default(),
             started: Instant::now(),
+            pulse: Pulse::default(),
         });
         let address = listeners.address();
         let acceptor = thread::Builder::new().name("accept".to_owned()).spawn({
@@ -145,7 +153,7 @@ impl Server {
         Ok(Server {
             shared,
             address,
-            wake,
+            wake: Arc::new(wake),
             acceptor: Some(acceptor),
         })
     }
@@ -156,16 +164,18 @@ impl Server {
         self.address
     }
 
-    /// Puts other settings in force, for connections that begin from now on.
-    pub fn reconfigure(&self, settings: Settings) {
-        self.shared.reconfigure(settings);
+    /// What others may ask of this server while it runs.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(&self.shared, &self.wake)
     }
 
     /// Accepts nothing any more, and lets connections end after what they have received. `on_drained` is
     /// called, from any thread, when none is left.
     pub fn stop(&mut self, on_drained: impl FnOnce() + Send + 'static) {
-        // The loop ends on a byte as on a failed write, which means that it has ended.
-        let _ = self.wake.write_all(&[0]);
+        self.shared.pulse.stop();
+        // Fails only when bytes that wake it wait already, or when it has ended.
+        let _ = (&*self.wake).write(&[0]);
         if let Some(acceptor) = self.acceptor.take() {
             // A panic of the loop was reported by its own thread.
             let _ = acceptor.join();
