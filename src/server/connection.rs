@@ -6,6 +6,7 @@
 //!   bytes that come drop by drop do not extend them.
 //! - A request larger than the free bytes reserves its length before memory is taken. When there is no
 //!   room in time it is passed over and answered as busy; the connection goes on.
+//! - A connection that must present a token and has not takes neither much memory nor much time.
 //! - Where the place of the next frame is not known any more, the error is the last answer.
 
 use std::io;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::auth::{AUTHENTICATION_TIME, Access, MAX_EARLY_FRAME};
 use super::budget::{FREE_BYTES, Reservation};
 use super::dispatch::{self, Session};
 use super::inbox::Inbox;
@@ -48,7 +50,8 @@ pub(super) fn serve(shared: &Shared, stream: &Stream) {
         pipe: Pipe::new(stream),
         inbox: Inbox::new(),
         outbox: Outbox::new(&shared.budget, settings.limits.max_frame_size),
-        session: Session::new(shared, &settings, stream.plane),
+        session: Session::new(shared, &settings, stream.plane, stream.peer()),
+        authenticate_by: Instant::now() + early(settings.read_timeout),
         reservation: Reservation::none(&shared.budget),
         settings,
         deadline: None,
@@ -78,6 +81,8 @@ struct Connection<'a> {
     session: Session<'a>,
     /// What the request at the head of the inbox holds, when it is large.
     reservation: Reservation,
+    /// When a connection that must present a token must have done so.
+    authenticate_by: Instant,
     /// When the request at the head of the inbox must be complete.
     deadline: Option<Instant>,
     /// Bytes that were received before the server stopped and are still to be read.
@@ -95,9 +100,8 @@ impl Connection<'_> {
 
     /// Handles every request that is there in full, and sends the answers.
     fn handle_received(&mut self) -> Result<(), Ending> {
-        let limit = self.settings.limits.max_frame_size;
         loop {
-            match frame::decode(self.inbox.received(), limit) {
+            match frame::decode(self.inbox.received(), self.frame_limit()) {
                 Ok(Some((frame, used))) => {
                     self.session.handle(&frame, &mut self.outbox);
                     self.inbox.handled(used);
@@ -106,9 +110,18 @@ impl Connection<'_> {
                 }
                 Ok(None) => return self.send(),
                 Err(error) => {
-                    self.tell(error.code(), &error.to_string());
+                    let advice = match self.session.access() {
+                        Access::Granted => "",
+                        _ => "; the server wants a token first, in hello",
+                    };
+                    self.tell(error.code(), &format!("{error}{advice}"));
                     return Err(Ending::Told);
                 }
+            }
+            if self.session.access() == Access::Lost {
+                self.send()?;
+                self.stream.end_writing();
+                return Err(Ending::Told);
             }
             if self.outbox.is_full() {
                 self.send()?;
@@ -119,15 +132,10 @@ impl Connection<'_> {
     /// Waits for more bytes of the request at the head, or for the first of the next.
     fn receive(&mut self) -> Result<(), Ending> {
         self.make_room()?;
-        let wait = if self.inbox.is_empty() {
-            self.settings.idle_timeout
-        } else {
-            let left = self.deadline().saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(self.time_out());
-            }
-            Some(left)
-        };
+        let wait = self.patience();
+        if wait.is_some_and(|wait| wait.is_zero()) {
+            return Err(self.time_out());
+        }
         let room = self.inbox.room();
         let room = match still_to_read(self.shared, self.stream, &mut self.left_when_stopping) {
             None => room,
@@ -152,6 +160,30 @@ impl Connection<'_> {
         }
     }
 
+    /// How long to wait for the next bytes; `None`: for ever.
+    fn patience(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let wait = if self.inbox.is_empty() {
+            self.settings.idle_timeout
+        } else {
+            Some(self.deadline().saturating_duration_since(now))
+        };
+        if self.session.access() == Access::Granted {
+            return wait;
+        }
+        let left = self.authenticate_by.saturating_duration_since(now);
+        Some(wait.map_or(left, |wait| wait.min(left)))
+    }
+
+    /// The largest frame, by its length field: without the token memory is not to be had.
+    fn frame_limit(&self) -> u32 {
+        let limit = self.settings.limits.max_frame_size;
+        match self.session.access() {
+            Access::Granted => limit,
+            _ => limit.min(MAX_EARLY_FRAME),
+        }
+    }
+
     /// The deadline of the request at the head, from when its first byte was seen.
     fn deadline(&mut self) -> Instant {
         let timeout = self.settings.read_timeout;
@@ -163,7 +195,7 @@ impl Connection<'_> {
     /// Lets the inbox hold the request at its head, when it is large: reserves its bytes, or passes it
     /// over.
     fn make_room(&mut self) -> Result<(), Ending> {
-        let limit = self.settings.limits.max_frame_size;
+        let limit = self.frame_limit();
         let received = self.inbox.received();
         // Errors were found when it was decoded; without its whole header it cannot be answered.
         let Ok(Some(length)) = frame::peek_length(received, limit) else {
@@ -225,7 +257,9 @@ impl Connection<'_> {
             .counters
             .timed_out
             .fetch_add(1, Ordering::Relaxed);
-        let message = if self.inbox.is_empty() {
+        let message = if self.session.access() != Access::Granted {
+            "the token did not come in time: present it in hello".to_owned()
+        } else if self.inbox.is_empty() {
             "the connection was idle for too long (idle_timeout_s)".to_owned()
         } else {
             let seconds = self.settings.read_timeout.as_secs();
@@ -256,7 +290,10 @@ impl Connection<'_> {
         if self.outbox.bytes().is_empty() {
             return Ok(());
         }
-        let limit = self.settings.write_timeout;
+        let limit = match self.session.access() {
+            Access::Granted => self.settings.write_timeout,
+            _ => early(self.settings.write_timeout),
+        };
         let sent = self.pipe.send(self.outbox.bytes(), limit);
         self.outbox.sent();
         sent.map_err(|error| {
@@ -278,6 +315,11 @@ impl Connection<'_> {
             }
         }
     }
+}
+
+/// A timeout before the token.
+fn early(timeout: Duration) -> Duration {
+    timeout.min(AUTHENTICATION_TIME)
 }
 
 /// How many bytes a stopping server still reads from a connection: those that had been received when

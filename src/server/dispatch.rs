@@ -5,10 +5,12 @@
 //! done they are settled too, so that a read sees the writes that the same connection sent before it.
 
 use std::mem;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::admission::{Admission, Admit};
+use super::auth::{self, Access};
 use super::budget::{Busy, FREE_BYTES};
 use super::outbox::Outbox;
 use super::scans::Scans;
@@ -17,7 +19,7 @@ use super::{Settings, Shared, status};
 use crate::protocol::opcode::request as opcode;
 use crate::protocol::{
     BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Frame, HEADER_SIZE, Limits,
-    Request, Response, ServerInfo, SlowRequest, VERSION,
+    Request, Response, ServerInfo, SlowRequest, Token, VERSION,
 };
 use crate::storage::disk::count;
 use crate::storage::{
@@ -37,6 +39,8 @@ pub(super) struct Session<'a> {
     shared: &'a Shared,
     settings: Arc<Settings>,
     plane: Plane,
+    peer: Option<SocketAddr>,
+    access: Access,
     scans: Scans,
     /// Writes that were submitted, in order, with what is to be answered: an LSN once it is settled, or
     /// the error that it already is.
@@ -45,11 +49,18 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(shared: &'a Shared, settings: &Arc<Settings>, plane: Plane) -> Session<'a> {
+    pub(super) fn new(
+        shared: &'a Shared,
+        settings: &Arc<Settings>,
+        plane: Plane,
+        peer: Option<SocketAddr>,
+    ) -> Session<'a> {
         Session {
             shared,
             settings: Arc::clone(settings),
             plane,
+            peer,
+            access: Access::new(plane, settings.token.as_ref()),
             scans: Scans::default(),
             pending: Vec::new(),
             handled: 0,
@@ -58,6 +69,11 @@ impl<'a> Session<'a> {
 
     fn engine(&self) -> &'a Engine {
         &self.shared.engine
+    }
+
+    /// What the connection may do, by the tokens it has presented.
+    pub(super) fn access(&self) -> Access {
+        self.access
     }
 
     /// The number of requests handled since the last call.
@@ -69,6 +85,9 @@ impl<'a> Session<'a> {
     pub(super) fn handle(&mut self, frame: &Frame<'_>, out: &mut Outbox) {
         self.handled += 1;
         let id = frame.request_id;
+        if self.access != Access::Granted && frame.code != opcode::HELLO {
+            return out.push(id, &auth::not_authenticated());
+        }
         let limits = &self.settings.limits;
         if let Err(busy) = self.reserve_lists(frame, out) {
             self.settle(out);
@@ -157,8 +176,8 @@ impl<'a> Session<'a> {
             Request::Hello {
                 client,
                 max_version,
-                ..
-            } => return self.hello(client, *max_version),
+                token,
+            } => return self.hello(client, *max_version, token.as_ref()),
             Request::Stats => Ok(Response::Stats(status::figures(self.shared))),
             Request::Sync { lsn } => self.sync(*lsn),
             Request::Get { key } => self.get(key, out),
@@ -192,7 +211,10 @@ impl<'a> Session<'a> {
         answer.unwrap_or_else(|error| self.failed(&error))
     }
 
-    fn hello(&self, client: &str, max_version: u8) -> Response {
+    fn hello(&mut self, client: &str, max_version: u8, token: Option<&Token>) -> Response {
+        if let Err(refusal) = self.authenticate(token) {
+            return refusal;
+        }
         log::debug!("hello from {client:?}, which speaks up to version {max_version}");
         if max_version < VERSION {
             let message = format!("this server speaks version {VERSION} of the protocol");
@@ -206,6 +228,24 @@ impl<'a> Session<'a> {
             sync: settings.sync.clone(),
             database_id: self.shared.database_id.clone(),
         })
+    }
+
+    /// Judges the token of a hello, where one is wanted: an error is the answer.
+    fn authenticate(&mut self, presented: Option<&Token>) -> Result<(), Response> {
+        let wanted = match (self.plane, &self.settings.token) {
+            (Plane::Data, Some(wanted)) => wanted,
+            _ => return Ok(()),
+        };
+        let Some(presented) = presented else {
+            let is_granted = self.access == Access::Granted;
+            return is_granted.then_some(()).ok_or_else(auth::not_authenticated);
+        };
+        let judged = self.shared.gate.judge(self.peer, presented, wanted);
+        self.access = match judged {
+            Ok(()) => Access::Granted,
+            Err(_) => Access::Lost,
+        };
+        judged
     }
 
     fn sync(&self, lsn: Option<u64>) -> storage::Result<Response> {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
+use super::auth::Gate;
 use super::budget::{Budget, Reservation};
 use super::dispatch::Session;
 use super::outbox::Outbox;
@@ -24,6 +25,7 @@ fn shared(dir: &tempfile::TempDir) -> Shared {
         budget: Budget::new(settings.max_inflight_bytes),
         settings: RwLock::new(Arc::new(settings)),
         registry: Arc::default(),
+        gate: Gate::default(),
         failures: Throttle::default(),
         started: Instant::now(),
     }
@@ -50,7 +52,7 @@ fn handle(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) {
 fn a_scan_whose_first_page_finds_no_memory_is_closed() {
     let dir = tempfile::tempdir().unwrap();
     let shared = shared(&dir);
-    let mut session = Session::new(&shared, &shared.settings(), Plane::Data);
+    let mut session = Session::new(&shared, &shared.settings(), Plane::Data, None);
     let mut out = Outbox::new(&shared.budget, u32::MAX);
     let open = Request::ScanOpen {
         from: None,
@@ -78,7 +80,7 @@ fn a_scan_whose_first_page_finds_no_memory_is_closed() {
 fn writes_of_a_pipeline_are_settled_before_they_are_too_many() {
     let dir = tempfile::tempdir().unwrap();
     let shared = shared(&dir);
-    let mut session = Session::new(&shared, &shared.settings(), Plane::Data);
+    let mut session = Session::new(&shared, &shared.settings(), Plane::Data, None);
     let mut out = Outbox::new(&shared.budget, u32::MAX);
     let refused = Request::Delete { key: b"" };
     for _ in 0..2000 {

@@ -5,6 +5,7 @@
 //! - `connection` is one connection's story; `inbox`, `outbox` and `stream` are its parts.
 //! - `dispatch` alone knows requests and the engine; `admission` and `scans` help it.
 //! - `control` is what it asks of the process around it: the configuration, and its reload.
+//! - `auth` judges the token of hello, and slows who guesses it.
 //! - `budget` bounds the memory that large requests and answers take, all together.
 //! - `registry` knows the live connections, for `status` and for the stop.
 //!
@@ -13,6 +14,7 @@
 
 mod accept;
 mod admission;
+mod auth;
 mod budget;
 mod connection;
 mod control;
@@ -26,6 +28,8 @@ mod registry;
 mod scans;
 mod status;
 mod stream;
+#[cfg(test)]
+mod token_tests;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -37,6 +41,7 @@ use std::time::{Duration, Instant};
 use crate::logging::Throttle;
 use crate::protocol::{Limits, Token};
 use crate::storage::Engine;
+use auth::Gate;
 use budget::Budget;
 use registry::Registry;
 
@@ -81,6 +86,7 @@ struct Shared {
     database_id: String,
     budget: Arc<Budget>,
     registry: Arc<Registry>,
+    gate: Gate,
     failures: Throttle,
     started: Instant,
 }
@@ -127,6 +133,7 @@ impl Server {
             budget: Budget::new(settings.max_inflight_bytes),
             settings: RwLock::new(Arc::new(settings)),
             registry: Arc::default(),
+            gate: Gate::default(),
             failures: Throttle::default(),
             started: Instant::now(),
         });
