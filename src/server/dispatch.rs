@@ -232,9 +232,14 @@ impl<'a> Session<'a> {
 
     /// Judges the token of a hello, where one is wanted: an error is the answer.
     fn authenticate(&mut self, presented: Option<&Token>) -> Result<(), Response> {
-        let wanted = match (self.plane, &self.settings.token) {
+        // Not the connection's settings: a token that was changed is the token from now on.
+        let in_force = self.shared.settings();
+        let wanted = match (self.plane, &in_force.token) {
             (Plane::Data, Some(wanted)) => wanted,
-            _ => return Ok(()),
+            _ => {
+                self.access = Access::Granted;
+                return Ok(());
+            }
         };
         let Some(presented) = presented else {
             let is_granted = self.access == Access::Granted;

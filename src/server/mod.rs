@@ -5,8 +5,8 @@
 //! - `connection` is one connection's story; `inbox`, `outbox` and `stream` are its parts.
 //! - `dispatch` alone knows requests and the engine; `admission` and `scans` help it.
 //! - `control` is what it asks of the process around it: the configuration, and its reload.
-//! - `handle` is what the process around it asks of a server that runs.
 //! - `auth` judges the token of hello, and slows who guesses it.
+//! - `handle` is what the process around it asks of a server that runs.
 //! - `budget` bounds the memory that large requests and answers take, all together.
 //! - `registry` knows the live connections, for `status` and for the stop.
 //!

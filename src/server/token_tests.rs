@@ -213,6 +213,26 @@ fn nothing_behind_a_wrong_token_is_done_or_answered() {
 }
 
 #[test]
+fn a_token_that_is_changed_holds_for_whoever_presents_one_from_then_on() {
+    let running = start(|_| {});
+    let mut before = running.connect(Some(token("secret"))).unwrap();
+    let (mut with_old, mut with_new) = (running.raw([127, 0, 0, 1]), running.raw([127, 0, 0, 1]));
+    // Both have begun under the old settings.
+    for raw in [&mut with_old, &mut with_new] {
+        raw.send(&[Request::Ping]);
+        assert_eq!(raw.answer(), (1, Some(ErrorCode::NotAuthenticated)));
+    }
+    let mut settings = (*running.server.shared.settings()).clone();
+    settings.token = Some(token("another"));
+    running.server.shared.reconfigure(settings);
+    with_old.send(&[hello(Some("secret"))]);
+    assert_eq!(with_old.answer(), (1, Some(ErrorCode::WrongToken)));
+    with_new.send(&[hello(Some("another"))]);
+    assert_eq!(with_new.answer(), (1, None));
+    before.ping().unwrap();
+}
+
+#[test]
 fn before_the_token_frames_are_small() {
     let running = start(|settings| settings.token = Some(Token::new(&[7; 4096]).unwrap()));
     let mut raw = running.raw([127, 0, 0, 1]);
