@@ -14,7 +14,11 @@ FISHDIR ?= $(SHARE)/fish/vendor_completions.d
 SYSTEMD := $(PREFIX)/lib/systemd
 INSTALL_PROGRAM ?= $(INSTALL)
 
-.PHONY: deb
+.PHONY: manual deb
+
+# Man pages and completions from the command lines and from config/atlaskv.toml.
+manual:
+	$(CARGO) run --locked --quiet --example manual
 
 # Units and scripts name /usr/bin; elsewhere they name PREFIX.
 stage:
@@ -37,6 +41,16 @@ stage:
 	    $(INSTALL) -D -m 0644 systemd/atlaskv.catalog '$(DESTDIR)$(SYSTEMD)/catalog/atlaskv.catalog'
 	$(INSTALL) -m 0644 README.md CHANGELOG.md ARCHITECTURE.md docs/*.md '$(DESTDIR)$(DOCDIR)/'
 	$(INSTALL) -m 0644 systemd/examples/* '$(DESTDIR)$(DOCDIR)/examples/'
+	for page in packaging/man/*; do \
+	    $(INSTALL) -D -m 0644 -t '$(DESTDIR)$(SHARE)/man/man'"$${page##*.}" $$page || exit 1; \
+	done
+	$(INSTALL) -d '$(DESTDIR)$(BASHDIR)' '$(DESTDIR)$(ZSHDIR)' '$(DESTDIR)$(FISHDIR)'
+	cd packaging/completions && for script in *.bash; do \
+	    name=$${script%.bash}; \
+	    $(INSTALL) -m 0644 $$script '$(DESTDIR)$(BASHDIR)'/$$name && \
+	    $(INSTALL) -m 0644 $$name.zsh '$(DESTDIR)$(ZSHDIR)'/_$$name && \
+	    $(INSTALL) -m 0644 $$name.fish '$(DESTDIR)$(FISHDIR)'/$$name.fish || exit 1; \
+	done
 	$(INSTALL) -m 0644 LICENSE-APACHE LICENSE-MIT '$(DESTDIR)$(SHARE)/licenses/atlaskv/'
 
 # -d: the compiler is rustup's, which no package provides.
