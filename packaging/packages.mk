@@ -14,7 +14,7 @@ FISHDIR ?= $(SHARE)/fish/vendor_completions.d
 SYSTEMD := $(PREFIX)/lib/systemd
 INSTALL_PROGRAM ?= $(INSTALL)
 
-.PHONY: manual deb
+.PHONY: manual deb rpm
 
 # Man pages and completions from the command lines and from config/atlaskv.toml.
 manual:
@@ -22,7 +22,7 @@ manual:
 
 # Units and scripts name /usr/bin; elsewhere they name PREFIX.
 stage:
-	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/lib/atlaskv' '$(DESTDIR)$(SYSTEMD)/system' \
+	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/atlaskv' '$(DESTDIR)$(SYSTEMD)/system' \
 	    '$(DESTDIR)$(PREFIX)/lib/sysusers.d' '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d' \
 	    '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(SHARE)/licenses/atlaskv'
 	$(INSTALL) -d -m 0750 '$(DESTDIR)$(SYSCONFDIR)/atlaskv'
@@ -31,9 +31,9 @@ stage:
 	done
 	test -e '$(DESTDIR)$(SYSCONFDIR)/atlaskv/atlaskv.toml' || \
 	    $(INSTALL) -m 0640 config/atlaskv.toml '$(DESTDIR)$(SYSCONFDIR)/atlaskv/'
-	$(INSTALL) -m 0755 packaging/restart-checked '$(DESTDIR)$(PREFIX)/lib/atlaskv/'
+	$(INSTALL) -m 0755 packaging/restart-checked '$(DESTDIR)$(PREFIX)/libexec/atlaskv/'
 	$(INSTALL) -m 0644 systemd/*.service systemd/*.socket '$(DESTDIR)$(SYSTEMD)/system/'
-	sed -i 's,/usr/bin\b,$(PREFIX)/bin,g' '$(DESTDIR)$(PREFIX)/lib/atlaskv/restart-checked' \
+	sed -i 's,/usr/bin\b,$(PREFIX)/bin,g' '$(DESTDIR)$(PREFIX)/libexec/atlaskv/restart-checked' \
 	    '$(DESTDIR)$(SYSTEMD)/system'/atlaskv*.service
 	$(INSTALL) -m 0644 systemd/atlaskv.sysusers '$(DESTDIR)$(PREFIX)/lib/sysusers.d/atlaskv.conf'
 	$(INSTALL) -m 0644 systemd/atlaskv.tmpfiles '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/atlaskv.conf'
@@ -61,3 +61,11 @@ deb: build
 	cp -R packaging/debian $(DEB_TREE)/debian
 	cd $(DEB_TREE) && SOURCE='$(CURDIR)' dpkg-buildpackage -b -us -uc -d
 	cp $(DEB_TREE)/../*_$(VERSION)_$(DEB_ARCH).deb $(PACKAGES)/
+
+rpm: build
+	packaging/need rpm
+	rm -rf target/rpm
+	$(INSTALL) -d target/rpm $(PACKAGES)
+	env -u SOURCE_DATE_EPOCH rpmbuild -bb --quiet --define '_topdir $(CURDIR)/target/rpm' \
+	    --define 'srcroot $(CURDIR)' --define 'version $(VERSION)' packaging/atlaskv.spec
+	cp target/rpm/RPMS/*/atlaskv-$(VERSION)-1.*.rpm $(PACKAGES)/
