@@ -13,8 +13,9 @@ ZSHDIR  ?= $(SHARE)/zsh/site-functions
 FISHDIR ?= $(SHARE)/fish/vendor_completions.d
 SYSTEMD := $(PREFIX)/lib/systemd
 INSTALL_PROGRAM ?= $(INSTALL)
+PIUPARTS_SUITE  ?= bookworm
 
-.PHONY: manual deb rpm
+.PHONY: manual deb rpm apt-repo lint-packages check-reproducible piuparts
 
 # Man pages and completions from the command lines and from config/atlaskv.toml.
 manual:
@@ -69,3 +70,21 @@ rpm: build
 	env -u SOURCE_DATE_EPOCH rpmbuild -bb --quiet --define '_topdir $(CURDIR)/target/rpm' \
 	    --define 'srcroot $(CURDIR)' --define 'version $(VERSION)' packaging/atlaskv.spec
 	cp target/rpm/RPMS/*/atlaskv-$(VERSION)-1.*.rpm $(PACKAGES)/
+
+# What is there already stays: several versions side by side.
+apt-repo: deb
+	packaging/need apt-utils gnupg
+	packaging/make-apt-repo $(PACKAGES) target/apt-repo
+
+lint-packages: deb rpm
+	packaging/need lintian rpmlint systemd man-db mandoc shellcheck binutils
+	packaging/lint-packages $(PACKAGES)
+
+check-reproducible:
+	packaging/need debhelper dpkg-dev rpm git
+	packaging/check-reproducible
+
+# Install, upgrade, remove and purge in a bare Debian. The data that purge leaves is meant to stay.
+piuparts: deb
+	packaging/need piuparts
+	piuparts -d $(PIUPARTS_SUITE) $(PIUPARTS_OPTIONS) $(PACKAGES)/atlaskv_$(VERSION)_$(DEB_ARCH).deb
