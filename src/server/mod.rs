@@ -7,6 +7,7 @@
 //! - `control` is what it asks of the process around it: the configuration, and its reload.
 //! - `auth` judges the token of hello, and slows who guesses it.
 //! - `budget` bounds the memory that large requests and answers take, all together.
+//! - `latency` and `slowlog` keep how long requests took; `status` gathers all figures.
 //! - `registry` knows the live connections, for `status` and for the stop.
 //!
 //! The stop is graceful: nothing new is accepted, what was received is answered, then connections end.
@@ -22,10 +23,12 @@ mod dispatch;
 #[cfg(test)]
 mod dispatch_tests;
 mod inbox;
+mod latency;
 mod listener;
 mod outbox;
 mod registry;
 mod scans;
+mod slowlog;
 mod status;
 mod stream;
 #[cfg(test)]
@@ -36,17 +39,21 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::logging::Throttle;
 use crate::protocol::{Limits, Token};
 use crate::storage::Engine;
 use auth::Gate;
 use budget::Budget;
+use latency::Latency;
 use registry::Registry;
+use slowlog::SlowLog;
 
 pub use control::{Control, NoControl};
+pub use latency::OperationLatency;
 pub use listener::{BindError, Listeners};
+pub use status::{Observer, Report, ServerFigures};
 
 /// Name and version, as hello answers them.
 pub(crate) const SERVER_NAME: &str = concat!("atlaskvd ", env!("CARGO_PKG_VERSION"));
@@ -88,7 +95,11 @@ struct Shared {
     registry: Arc<Registry>,
     gate: Gate,
     failures: Throttle,
+    latency: Latency,
+    slowlog: SlowLog,
     started: Instant,
+    /// The same by the clock on the wall.
+    started_at: SystemTime,
 }
 
 impl Shared {
@@ -101,6 +112,7 @@ impl Shared {
     /// Puts other settings in force, for connections that begin from now on.
     fn reconfigure(&self, settings: Settings) {
         self.budget.set_limit(settings.max_inflight_bytes);
+        self.slowlog.reconfigure(&settings);
         let current = self.settings.write();
         *current.unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
@@ -131,11 +143,14 @@ impl Server {
             engine,
             control,
             budget: Budget::new(settings.max_inflight_bytes),
+            latency: Latency::default(),
+            slowlog: SlowLog::new(&settings),
             settings: RwLock::new(Arc::new(settings)),
             registry: Arc::default(),
             gate: Gate::default(),
             failures: Throttle::default(),
             started: Instant::now(),
+            started_at: SystemTime::now(),
         });
         let address = listeners.address();
         let acceptor = thread::Builder::new().name("accept".to_owned()).spawn({
@@ -154,6 +169,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Sees the server's figures.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer(Arc::clone(&self.shared))
     }
 
     /// Puts other settings in force, for connections that begin from now on.
