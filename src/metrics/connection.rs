@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 
 use super::http;
-use crate::server::Observer;
+use crate::server::Handle;
 
 /// How long a connection may be there.
 const TIME: Duration = Duration::from_secs(5);
@@ -54,9 +54,9 @@ impl Connection {
     }
 
     /// Does what can be done without waiting; whether there is more to do.
-    pub(super) fn go_on(&mut self, observer: &Observer) -> bool {
+    pub(super) fn go_on(&mut self, server: &Handle) -> bool {
         let done = match &mut self.phase {
-            Phase::Asking(_) => self.ask(observer),
+            Phase::Asking(_) => self.ask(server),
             Phase::Answering(..) => self.answer(),
             Phase::Leaving => self.leave(),
         };
@@ -69,14 +69,14 @@ impl Connection {
         }
     }
 
-    fn ask(&mut self, observer: &Observer) -> io::Result<bool> {
+    fn ask(&mut self, server: &Handle) -> io::Result<bool> {
         let Phase::Asking(head) = &mut self.phase else {
             return Ok(false);
         };
         let mut piece = [0; PIECE];
         let count = self.stream.read(&mut piece)?;
         head.extend_from_slice(piece.get(..count).unwrap_or_default());
-        if let Some(answer) = http::answer(head, observer) {
+        if let Some(answer) = http::answer(head, server) {
             self.phase = Phase::Answering(answer, 0);
             return self.answer();
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::text;
-use crate::server::Observer;
+use crate::server::Handle;
 
 /// The longest head of a request, in bytes.
 const MAX_HEAD: usize = 8 * 1024;
@@ -12,7 +12,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// The answer to a request, as soon as enough of its head is there.
-pub(super) fn answer(head: &[u8], observer: &Observer) -> Option<Vec<u8>> {
+pub(super) fn answer(head: &[u8], server: &Handle) -> Option<Vec<u8>> {
     let is_whole = head.windows(4).any(|end| end == b"\r\n\r\n");
     if head.len() > MAX_HEAD {
         return Some(plain("431 Request Header Fields Too Large", ""));
@@ -24,11 +24,11 @@ pub(super) fn answer(head: &[u8], observer: &Observer) -> Option<Vec<u8>> {
         return Some(plain("400 Bad Request", "not a request of HTTP/1\n"));
     };
     let mut answer = match (method, path) {
-        ("GET" | "HEAD", "/metrics") => match text::encode(observer.report()) {
-            Ok(text) => response("200 OK", OPEN_METRICS, &text),
-            Err(_) => plain("500 Internal Server Error", ""),
+        ("GET" | "HEAD", "/metrics") => match server.report().map(text::encode) {
+            Some(Ok(text)) => response("200 OK", OPEN_METRICS, &text),
+            _ => plain("503 Service Unavailable", "stopped\n"),
         },
-        ("GET" | "HEAD", "/health") => match observer.health() {
+        ("GET" | "HEAD", "/health") => match server.health() {
             Ok(()) => plain("200 OK", "ok\n"),
             Err(why) => plain("503 Service Unavailable", &format!("{why}\n")),
         },

@@ -19,7 +19,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use thiserror::Error;
 
 use crate::logging::Throttle;
-use crate::server::Observer;
+use crate::server::Handle;
 use connection::Connection;
 
 /// Connections at a time.
@@ -55,11 +55,11 @@ impl Metrics {
     }
 }
 
-/// Answers on `listen` what `observer` sees, in a thread of its own.
+/// Answers on `listen` what `server` tells, in a thread of its own.
 ///
 /// # Errors
 /// [`MetricsError`].
-pub fn start(listen: SocketAddr, observer: Observer) -> Result<Metrics, MetricsError> {
+pub fn start(listen: SocketAddr, server: Handle) -> Result<Metrics, MetricsError> {
     let failed = |source| MetricsError {
         address: listen,
         source,
@@ -70,7 +70,7 @@ pub fn start(listen: SocketAddr, observer: Observer) -> Result<Metrics, MetricsE
     let address = socket.local_addr().map_err(failed)?;
     let mut listener = Listener {
         socket,
-        observer,
+        server,
         connections: Vec::new(),
         throttle: Throttle::default(),
     };
@@ -86,7 +86,7 @@ pub fn start(listen: SocketAddr, observer: Observer) -> Result<Metrics, MetricsE
 
 struct Listener {
     socket: TcpListener,
-    observer: Observer,
+    server: Handle,
     /// The oldest first.
     connections: Vec<Connection>,
     throttle: Throttle,
@@ -111,9 +111,8 @@ impl Listener {
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         let mut ready = ready.into_iter();
         let (stop, accept) = (ready.next() == Some(true), ready.next() == Some(true));
-        self.connections.retain_mut(|connection| {
-            ready.next() != Some(true) || connection.go_on(&self.observer)
-        });
+        self.connections
+            .retain_mut(|connection| ready.next() != Some(true) || connection.go_on(&self.server));
         if accept {
             self.accept();
         }

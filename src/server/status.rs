@@ -4,7 +4,6 @@
 //! is told of it. Numbers stay numbers; a list is one text; what is not there (`recovery.cut_from` when
 //! nothing was cut, the latency of an operation that did not happen) has no figure.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
@@ -68,41 +67,21 @@ pub struct ServerFigures {
     pub max_inflight_bytes: u64,
 }
 
-/// Sees a server's figures, from outside and for as long as it likes.
-#[derive(Clone)]
-pub struct Observer(pub(super) Arc<Shared>);
-
-impl Observer {
-    /// A moment's figures.
-    #[must_use]
-    pub fn report(&self) -> Report {
-        report(&self.0)
+/// Whether the server takes reads and writes; an error says why it does not.
+pub(super) fn health(shared: &Shared) -> Result<(), String> {
+    if shared.registry.is_stopping() {
+        return Err("stopping".to_owned());
     }
-
-    /// Whether the server takes reads and writes.
-    ///
-    /// # Errors
-    /// Why it does not.
-    pub fn health(&self) -> Result<(), String> {
-        if self.0.registry.is_stopping() {
-            return Err("stopping".to_owned());
-        }
-        let stats = self.0.engine.stats();
-        match (stats.state.as_str(), stats.state_reason.as_str()) {
-            ("running", _) => Ok(()),
-            (state, "") => Err(state.to_owned()),
-            (state, reason) => Err(format!("{state}: {reason}")),
-        }
+    let stats = shared.engine.stats();
+    match (stats.state.as_str(), stats.state_reason.as_str()) {
+        ("running", _) => Ok(()),
+        (state, "") => Err(state.to_owned()),
+        (state, reason) => Err(format!("{state}: {reason}")),
     }
 }
 
-impl std::fmt::Debug for Observer {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Observer(..)")
-    }
-}
-
-fn report(shared: &Shared) -> Report {
+/// A moment's figures.
+pub(super) fn report(shared: &Shared) -> Report {
     Report {
         server: server(shared),
         engine: shared.engine.stats(),

@@ -224,7 +224,7 @@ fn a_token_that_is_changed_holds_for_whoever_presents_one_from_then_on() {
     }
     let mut settings = (*running.server.shared.settings()).clone();
     settings.token = Some(token("another"));
-    running.server.reconfigure(settings);
+    running.server.shared.reconfigure(settings);
     with_old.send(&[hello(Some("secret"))]);
     assert_eq!(with_old.answer(), (1, Some(ErrorCode::WrongToken)));
     with_new.send(&[hello(Some("another"))]);
