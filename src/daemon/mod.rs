@@ -20,6 +20,7 @@ use thiserror::Error;
 use crate::config::{Config, ConfigError, OnSyncFailure, Size};
 use crate::exit::Exit;
 use crate::logging;
+use crate::metrics::{self, MetricsError};
 use crate::protocol::Limits;
 use crate::server::{BindError, Listeners, NoControl, Server, Settings};
 use crate::storage::{AtlasError, Engine, Event, Options, RealDisk, RecoveryReport};
@@ -49,6 +50,8 @@ enum Failure {
     Engine(#[from] AtlasError),
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     #[error("cannot {what}: {source}")]
     System {
         what: &'static str,
@@ -63,7 +66,10 @@ impl Failure {
         match self {
             Failure::Config(_) => Exit::Usage,
             Failure::Engine(error) => Exit::from(error),
-            Failure::Bind(_) | Failure::System { .. } | Failure::SyncFailed => Exit::Io,
+            Failure::Bind(_)
+            | Failure::Metrics(_)
+            | Failure::System { .. }
+            | Failure::SyncFailed => Exit::Io,
         }
     }
 }
@@ -163,6 +169,12 @@ fn serve(
         what: "start the server",
         source,
     })?;
+    let listen = config.metrics.listen;
+    let metrics = listen.map(|listen| metrics::start(listen, server.handle()));
+    let metrics = metrics.transpose()?;
+    if let Some(metrics) = &metrics {
+        log::info!("metrics on http://{}/metrics", metrics.address());
+    }
     // Scripts wait for this line and read the port from it.
     logging::announce(format_args!(
         "atlaskvd {} ready on {}, admin socket {}, data {}",
