@@ -90,7 +90,7 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Ok(config) => {
-            logging::start(config.log.level.into());
+            logging::start(config.log.target, config.log.level.into());
             run(&config)
         }
         Err(error) => Err(error.into()),
