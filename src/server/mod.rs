@@ -6,7 +6,9 @@
 //! - `dispatch` alone knows requests and the engine; `admission` and `scans` help it.
 //! - `control` is what it asks of the process around it: the configuration, and its reload.
 //! - `auth` judges the token of hello, and slows who guesses it.
+//! - `handle` is what the process around it asks of a server that runs.
 //! - `budget` bounds the memory that large requests and answers take, all together.
+//! - `latency` and `slowlog` keep how long requests took; `status` gathers all figures.
 //! - `registry` knows the live connections, for `status` and for the stop.
 //!
 //! The stop is graceful: nothing new is accepted, what was received is answered, then connections end.
@@ -21,11 +23,14 @@ mod control;
 mod dispatch;
 #[cfg(test)]
 mod dispatch_tests;
+mod handle;
 mod inbox;
+mod latency;
 mod listener;
 mod outbox;
 mod registry;
 mod scans;
+mod slowlog;
 mod status;
 mod stream;
 #[cfg(test)]
@@ -36,17 +41,23 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::logging::Throttle;
 use crate::protocol::{Limits, Token};
 use crate::storage::Engine;
 use auth::Gate;
 use budget::Budget;
+use handle::Pulse;
+use latency::Latency;
 use registry::Registry;
+use slowlog::SlowLog;
 
 pub use control::{Control, NoControl};
-pub use listener::{BindError, Listeners};
+pub use handle::Handle;
+pub use latency::OperationLatency;
+pub use listener::{BindError, Inherited, Listeners};
+pub use status::{Report, ServerFigures};
 
 /// Name and version, as hello answers them.
 pub(crate) const SERVER_NAME: &str = concat!("atlaskvd ", env!("CARGO_PKG_VERSION"));
@@ -88,7 +99,12 @@ struct Shared {
     registry: Arc<Registry>,
     gate: Gate,
     failures: Throttle,
+    latency: Latency,
+    slowlog: SlowLog,
     started: Instant,
+    /// The same by the clock on the wall.
+    started_at: SystemTime,
+    pulse: Pulse,
 }
 
 impl Shared {
@@ -101,6 +117,7 @@ impl Shared {
     /// Puts other settings in force, for connections that begin from now on.
     fn reconfigure(&self, settings: Settings) {
         self.budget.set_limit(settings.max_inflight_bytes);
+        self.slowlog.reconfigure(&settings);
         let current = self.settings.write();
         *current.unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
@@ -110,7 +127,7 @@ impl Shared {
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
-    wake: UnixStream,
+    wake: Arc<UnixStream>,
     acceptor: Option<JoinHandle<()>>,
 }
 
@@ -126,16 +143,22 @@ impl Server {
         control: Arc<dyn Control>,
     ) -> io::Result<Server> {
         let (wake, woken) = UnixStream::pair()?;
+        wake.set_nonblocking(true)?;
+        woken.set_nonblocking(true)?;
         let shared = Arc::new(Shared {
             database_id: engine.stats().database_id,
             engine,
             control,
             budget: Budget::new(settings.max_inflight_bytes),
+            latency: Latency::default(),
+            slowlog: SlowLog::new(&settings),
             settings: RwLock::new(Arc::new(settings)),
             registry: Arc::default(),
             gate: Gate::default(),
             failures: Throttle::default(),
             started: Instant::now(),
+            started_at: SystemTime::now(),
+            pulse: Pulse::default(),
         });
         let address = listeners.address();
         let acceptor = thread::Builder::new().name("accept".to_owned()).spawn({
@@ -145,7 +168,7 @@ impl Server {
         Ok(Server {
             shared,
             address,
-            wake,
+            wake: Arc::new(wake),
             acceptor: Some(acceptor),
         })
     }
@@ -156,16 +179,18 @@ impl Server {
         self.address
     }
 
-    /// Puts other settings in force, for connections that begin from now on.
-    pub fn reconfigure(&self, settings: Settings) {
-        self.shared.reconfigure(settings);
+    /// What others may ask of this server while it runs.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(&self.shared, &self.wake)
     }
 
     /// Accepts nothing any more, and lets connections end after what they have received. `on_drained` is
     /// called, from any thread, when none is left.
     pub fn stop(&mut self, on_drained: impl FnOnce() + Send + 'static) {
-        // The loop ends on a byte as on a failed write, which means that it has ended.
-        let _ = self.wake.write_all(&[0]);
+        self.shared.pulse.stop();
+        // Fails only when bytes that wake it wait already, or when it has ended.
+        let _ = (&*self.wake).write(&[0]);
         if let Some(acceptor) = self.acceptor.take() {
             // A panic of the loop was reported by its own thread.
             let _ = acceptor.join();

@@ -33,7 +33,7 @@ fn start(change: impl FnOnce(&mut Settings)) -> Running {
     config.server.listen.set_port(0);
     let engine = Engine::open(RealDisk::shared(), home.path(), config.options()).unwrap();
     let listeners = Listeners::bind(config.server.listen, &home.path().join("a.sock")).unwrap();
-    let mut settings = crate::daemon::settings(&config, 64);
+    let mut settings = crate::daemon::settings(&config, 64, None);
     settings.token = Some(token("secret"));
     change(&mut settings);
     let server = Server::start(Arc::new(engine), listeners, settings, Arc::new(NoControl));
@@ -210,6 +210,26 @@ fn nothing_behind_a_wrong_token_is_done_or_answered() {
     assert_eq!(late.answer(), (2, Some(ErrorCode::WrongToken)));
     assert_eq!(late.next(), None);
     assert!(!running.admin(None).exists(b"k").unwrap());
+}
+
+#[test]
+fn a_token_that_is_changed_holds_for_whoever_presents_one_from_then_on() {
+    let running = start(|_| {});
+    let mut before = running.connect(Some(token("secret"))).unwrap();
+    let (mut with_old, mut with_new) = (running.raw([127, 0, 0, 1]), running.raw([127, 0, 0, 1]));
+    // Both have begun under the old settings.
+    for raw in [&mut with_old, &mut with_new] {
+        raw.send(&[Request::Ping]);
+        assert_eq!(raw.answer(), (1, Some(ErrorCode::NotAuthenticated)));
+    }
+    let mut settings = (*running.server.shared.settings()).clone();
+    settings.token = Some(token("another"));
+    running.server.shared.reconfigure(settings);
+    with_old.send(&[hello(Some("secret"))]);
+    assert_eq!(with_old.answer(), (1, Some(ErrorCode::WrongToken)));
+    with_new.send(&[hello(Some("another"))]);
+    assert_eq!(with_new.answer(), (1, None));
+    before.ping().unwrap();
 }
 
 #[test]
