@@ -181,7 +181,7 @@ fn start(flags: Flags) -> Result<(), Failure> {
     let address = admin.and_then(|socket| socket.local_addr().ok());
     launch.admin_socket = address.and_then(|address| address.as_pathname().map(Into::into));
     let effective = launch.resolve()?;
-    logging::start(effective.config.log.level.into());
+    logging::start(effective.config.log.target, effective.config.log.level.into());
     for warning in &effective.warnings {
         log::warn!("{warning}");
     }
