@@ -29,7 +29,8 @@ pub(super) struct Watchdog {
 impl Watchdog {
     /// Starts it, if the manager has a watchdog.
     pub(super) fn start(engine: &Arc<Engine>, server: &Handle) -> io::Result<Option<Watchdog>> {
-        let Some(limit) = sd_notify::watchdog_enabled() else {
+        let limit = sd_notify::watchdog_enabled();
+        let Some(limit) = limit.filter(|limit| !limit.is_zero()) else {
             return Ok(None);
         };
         let (engine, server) = (Arc::clone(engine), server.clone());
