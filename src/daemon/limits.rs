@@ -5,6 +5,7 @@ use std::path::Path;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Config, Size};
+use crate::logging::message;
 use crate::storage::{Disk, RealDisk, disk};
 
 /// Files besides connections, tables and segments: standard streams, sockets, manifest, lock, what
@@ -34,6 +35,7 @@ pub(super) fn fit(config: &Config) -> usize {
             "threads; raise TasksMax= or LimitNPROC= in the unit (RLIMIT_NPROC, pids.max)"
         };
         log::warn!(
+            message_id = message::CONNECTIONS_LIMITED, limit = fitting, wanted;
             "max_connections lowered from {wanted} to {fitting} by the limit of this process on {limit}, \
              or lower max_connections"
         );

@@ -29,15 +29,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use log::LevelFilter;
 use thiserror::Error;
 
-use crate::config::{Config, ConfigError, OnSyncFailure, Size};
+use crate::config::{Config, ConfigError, LogTarget, OnSyncFailure, Size};
 use crate::exit::Exit;
-use crate::logging;
+use crate::logging::{self, message};
 use crate::metrics::{self, MetricsError};
 use crate::protocol::{Limits, Token};
 use crate::server::{BindError, Control, Inherited, Listeners, Server, Settings};
-use crate::storage::{AtlasError, Engine, Event, Options, RealDisk, RecoveryReport};
+use crate::storage::{AtlasError, Engine, Event, Options, RealDisk};
 use effective::{Effective, Launch};
 use reload::Reloader;
 use reporter::{Note, Notes, Reporter};
@@ -119,16 +120,14 @@ pub fn main() -> ExitCode {
         }
     };
     let ended = if flags.check_config {
-        check(flags)
+        check(flags).inspect_err(complain)
     } else {
-        start(flags)
+        start(flags).inspect_err(report)
     };
+    logging::flush();
     match ended {
         Ok(()) => Exit::Done.into(),
-        Err(failure) => {
-            report(&failure);
-            failure.exit().into()
-        }
+        Err(failure) => failure.exit().into(),
     }
 }
 
@@ -159,14 +158,25 @@ fn check(flags: Flags) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says on standard error why nothing was started.
 #[expect(
     clippy::print_stderr,
     reason = "the log starts after the configuration is read"
 )]
+fn complain(failure: &Failure) {
+    eprintln!("atlaskvd: {failure}");
+}
+
+/// Tells log and service manager why the daemon ends. Before the log has started that is the journal, where
+/// there is one, or else standard error.
 fn report(failure: &Failure) {
-    match failure {
-        Failure::Config(_) | Failure::Inherited { .. } => eprintln!("atlaskvd: {failure}"),
-        _ => log::error!("{failure}"),
+    let exit_code = failure.exit().code();
+    let before_log = matches!(failure, Failure::Config(_) | Failure::Inherited { .. });
+    if before_log && !logging::is_in_journal() {
+        complain(failure);
+    } else {
+        logging::start(LogTarget::Auto, LevelFilter::Error);
+        log::error!(message_id = message::START_FAILED, exit_code; "{failure}");
     }
     reporter::tell_failure(&failure.to_string());
 }
@@ -181,7 +191,10 @@ fn start(flags: Flags) -> Result<(), Failure> {
     let address = admin.and_then(|socket| socket.local_addr().ok());
     launch.admin_socket = address.and_then(|address| address.as_pathname().map(Into::into));
     let effective = launch.resolve()?;
-    logging::start(effective.config.log.target, effective.config.log.level.into());
+    logging::start(
+        effective.config.log.target,
+        effective.config.log.level.into(),
+    );
     for warning in &effective.warnings {
         log::warn!("{warning}");
     }
@@ -210,7 +223,7 @@ fn run(
         &config.storage.data_dir,
         options,
     )?);
-    log_recovery(engine.recovery_report());
+    recovered::log(engine.recovery_report());
     signals.begin_graceful();
 
     let settings = settings(&config, max_connections, effective.token.clone());
@@ -225,7 +238,7 @@ fn run(
     let served = daemon.serve(&config, inherited, settings);
     let closed = engine.close().map_err(Failure::Engine);
     served.and(closed)?;
-    log::info!("stopped: everything is flushed and synced");
+    log::info!(message_id = message::STOPPED; "stopped: everything is flushed and synced");
     Ok(())
 }
 
@@ -294,7 +307,7 @@ impl Daemon {
         loop {
             match self.inbox.recv() {
                 Ok(Wish::Stop { signal }) => {
-                    log::info!("{signal}: stopping");
+                    log::info!(message_id = message::STOPPING, signal; "{signal}: stopping");
                     return Ok(());
                 }
                 Ok(Wish::Reload) => {
@@ -378,15 +391,5 @@ pub(crate) fn settings(config: &Config, max_connections: usize, token: Option<To
         },
         token,
         sync: storage.sync.to_string(),
-    }
-}
-
-/// Says what the start found and did, in one line; a warning when something was lost or set aside.
-fn log_recovery(report: &RecoveryReport) {
-    let line = recovered::whole(report);
-    if recovered::is_lossy(report) {
-        log::warn!("{line}");
-    } else {
-        log::info!("{line}");
     }
 }

@@ -1,9 +1,29 @@
 //! What the start found and did, told once: whole in the log, short in the status line.
 
+use crate::logging::message;
 use crate::storage::RecoveryReport;
 
-/// One line for the log.
-pub(super) fn whole(report: &RecoveryReport) -> String {
+/// Says it: what was cut or set aside in warnings of their own.
+pub(super) fn log(report: &RecoveryReport) {
+    if let Some(lsn) = report.cut_from {
+        let bytes = report.cut_bytes;
+        log::warn!(
+            message_id = message::TAIL_CUT, lsn:% = lsn, bytes;
+            "from LSN {lsn} on nothing in the log was provable: {bytes} bytes cut and kept in quarantine"
+        );
+    }
+    if !report.quarantined.is_empty() {
+        let files = report.quarantined.join(", ");
+        log::warn!(
+            message_id = message::QUARANTINED, files = files.as_str();
+            "moved to quarantine: {files}"
+        );
+    }
+    let (operations, lsn) = (report.replayed_operations, report.last_lsn);
+    log::info!(message_id = message::RECOVERED, lsn:% = lsn, operations; "{}", whole(report));
+}
+
+fn whole(report: &RecoveryReport) -> String {
     let mut line = if report.created {
         "made a new store".to_owned()
     } else {
@@ -17,18 +37,6 @@ pub(super) fn whole(report: &RecoveryReport) -> String {
             report.replayed_operations, report.segments, report.last_lsn
         )
     };
-    if let Some(lsn) = report.cut_from {
-        line.push_str(&format!(
-            "; from LSN {lsn} on nothing was provable: {} bytes cut and kept in quarantine",
-            report.cut_bytes
-        ));
-    }
-    if !report.quarantined.is_empty() {
-        line.push_str(&format!(
-            "; moved to quarantine: {}",
-            report.quarantined.join(", ")
-        ));
-    }
     for note in &report.notes {
         line.push_str(&format!("; {note}"));
     }
@@ -57,29 +65,18 @@ pub(super) fn short(report: &RecoveryReport) -> String {
     line
 }
 
-/// Whether something was cut or set aside.
-pub(super) fn is_lossy(report: &RecoveryReport) -> bool {
-    report.cut_from.is_some() || !report.quarantined.is_empty()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_was_cut_or_set_aside_is_in_both() {
+    fn what_was_cut_or_set_aside_is_in_the_status() {
         let report = RecoveryReport {
             cut_from: Some(crate::storage::Lsn::from_u64(7)),
             cut_bytes: 99,
             quarantined: vec!["a".to_owned(), "b".to_owned()],
             ..RecoveryReport::default()
         };
-        assert!(is_lossy(&report) && !is_lossy(&RecoveryReport::default()));
-        let whole = whole(&report);
-        assert!(
-            whole.contains("a crash") && whole.contains("quarantine: a, b"),
-            "{whole}"
-        );
         let lsn = crate::storage::Lsn::from_u64(7);
         assert_eq!(
             short(&report),

@@ -10,6 +10,7 @@ use super::effective::{Effective, Launch};
 use super::reporter::{Note, Notes};
 use super::{limits, settings};
 use crate::config::OnSyncFailure;
+use crate::logging::{self, message};
 use crate::protocol::{ConfigItem, ReloadReport};
 use crate::server::{Control, Handle};
 use crate::storage::Engine;
@@ -76,7 +77,7 @@ impl Reloader {
         // From here on nothing can fail.
         let max_connections = limits::fit(config);
         server.reconfigure(settings(config, max_connections, newer.token.clone()));
-        log::set_max_level(config.log.level.into());
+        logging::set_level(config.log.level.into());
         let exit = config.storage.on_sync_failure == OnSyncFailure::Exit;
         self.exit_on_failure.store(exit, Ordering::Release);
         for warning in &newer.warnings {
@@ -102,7 +103,10 @@ impl Control for Reloader {
         let refusal = outcome.as_ref().err().cloned();
         match &outcome {
             Ok(report) => log_report(report),
-            Err(why) => log::error!("reload refused, the old configuration stays in force: {why}"),
+            Err(why) => log::error!(
+                message_id = message::RELOAD_REFUSED, reason = why.as_str();
+                "reload refused, the old configuration stays in force: {why}"
+            ),
         }
         let sync = lock(&self.current).config.storage.sync.to_string();
         self.notes.send(Note::Reloaded { refusal, sync });
@@ -111,14 +115,19 @@ impl Control for Reloader {
 }
 
 fn log_report(report: &ReloadReport) {
-    match report.changed.as_slice() {
-        [] => log::info!("reloaded the configuration: nothing has changed"),
-        changed => log::info!("reloaded the configuration: changed {}", changed.join(", ")),
-    }
+    let changed = match report.changed.as_slice() {
+        [] => "nothing".to_owned(),
+        changed => changed.join(", "),
+    };
+    log::info!(
+        message_id = message::RELOADED, changed = changed.as_str();
+        "reloaded the configuration: changed {changed}"
+    );
     if !report.needs_restart.is_empty() {
+        let keys = report.needs_restart.join(", ");
         log::warn!(
-            "the new value of {} needs a restart: the old one stays in force until then",
-            report.needs_restart.join(", ")
+            message_id = message::RESTART_NEEDED, keys = keys.as_str();
+            "the new value of {keys} needs a restart: the old one stays in force until then"
         );
     }
 }

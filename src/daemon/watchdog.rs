@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::logging::message;
 use crate::server::Handle;
 use crate::storage::Engine;
 
@@ -101,6 +102,7 @@ fn act(verdict: Verdict, limit: Duration) {
         Verdict::FeedAgain => log::warn!("it moves again, and the watchdog is fed"),
         Verdict::Say(what) => {
             log::error!(
+                message_id = message::ENGINE_STUCK, reason = what.as_str();
                 "{what}; the watchdog is not fed: if this lasts, systemd ends the daemon {} s after the \
                  last feed and starts it again",
                 limit.as_secs()
