@@ -69,10 +69,17 @@ impl Reloader {
 
     fn apply(&self) -> Result<ReloadReport, String> {
         let server = self.server.get().ok_or("the daemon is still starting")?;
-        let newer = self.launch.resolve().map_err(|error| error.to_string())?;
+        let mut newer = self.launch.resolve().map_err(|error| error.to_string())?;
+        let engine = self.engine.reconfigure(&newer.config.options());
+        let mut stuck = engine.map_err(|error| error.to_string())?;
+        if stuck.contains(&"sync") {
+            // Writing has stopped: what the engine does is what hello and the status must say.
+            stuck.push("sync_interval_ms");
+            let (old, new) = (lock(&self.current), &mut newer.config.storage);
+            new.sync = old.config.storage.sync;
+            new.sync_interval_ms = old.config.storage.sync_interval_ms;
+        }
         let config = &newer.config;
-        let engine = self.engine.reconfigure(&config.options());
-        let stuck = engine.map_err(|error| error.to_string())?;
 
         // From here on nothing can fail.
         let max_connections = limits::fit(config);
