@@ -143,7 +143,8 @@ impl Log for Logger {
 fn one_line(text: fmt::Arguments<'_>) -> String {
     let mut line = text.to_string().replace(char::is_control, " ");
     if line.len() > MAX_LINE {
-        line.truncate(line.floor_char_boundary(MAX_LINE));
+        let whole = |end: &usize| line.is_char_boundary(*end);
+        line.truncate((0..=MAX_LINE).rev().find(whole).unwrap_or(0));
         line.push('…');
     }
     line
