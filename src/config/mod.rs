@@ -1,6 +1,6 @@
 //! The configuration: what the daemon can be told, with defaults, ranges and clear refusals.
 //!
-//! The file is TOML in three sections, `[server]`, `[storage]` and `[log]`. Every key has a default,
+//! The file is TOML in sections: `[server]`, `[storage]`, `[metrics]` and `[log]`. Every key has a default,
 //! so an empty file, and none at all, are configurations too. A key that is not known is an error: a
 //! misspelt limit must not pass as the default. `config/atlaskv.toml` lists every key.
 
@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::storage::{Disk, Options, RealDisk, WalSyncStrategy, disk};
 
-pub use value::{Level, OnSyncFailure, Size, SyncPolicy, parse_address};
+pub use value::{Level, LogTarget, OnSyncFailure, Size, SyncPolicy, parse_address};
 
 /// A configuration file is a few kilobytes; what is larger is another file.
 const MAX_FILE_SIZE: usize = 1024 * 1024;
@@ -31,6 +31,8 @@ pub struct Config {
     pub server: Server,
     /// The data directory and the engine.
     pub storage: Storage,
+    /// The listener for metrics.
+    pub metrics: Metrics,
     /// The log.
     pub log: Log,
 }
@@ -43,6 +45,7 @@ pub struct Server {
     #[serde(with = "value::address")]
     pub listen: SocketAddr,
     /// The path of the Unix socket that takes administrative requests too.
+    #[serde(serialize_with = "value::path")]
     pub admin_socket: PathBuf,
     /// The most TCP connections at a time, each with a thread.
     pub max_connections: u64,
@@ -56,6 +59,14 @@ pub struct Server {
     pub max_inflight_bytes: Size,
     /// Whether addresses beyond loopback are allowed although nobody has to authenticate.
     pub allow_unauthenticated: bool,
+    /// The file with the token that TCP clients must present. Empty: the credential `token` of systemd,
+    /// if there is one.
+    #[serde(serialize_with = "value::path")]
+    pub token_file: PathBuf,
+    /// Milliseconds from which on a request is kept in the slow log; 0: none is.
+    pub slow_request_ms: u64,
+    /// The most requests in the slow log.
+    pub slowlog_entries: u64,
     /// Seconds that requests under way have to finish when the daemon stops.
     pub shutdown_timeout_s: u64,
 }
@@ -71,6 +82,9 @@ impl Default for Server {
             write_timeout_s: 30,
             max_inflight_bytes: Size::mib(256),
             allow_unauthenticated: false,
+            token_file: PathBuf::new(),
+            slow_request_ms: 100,
+            slowlog_entries: 128,
             shutdown_timeout_s: 30,
         }
     }
@@ -82,6 +96,7 @@ impl Default for Server {
 #[expect(missing_docs, reason = "storage::Options documents each of them")]
 pub struct Storage {
     /// The data directory.
+    #[serde(serialize_with = "value::path")]
     pub data_dir: PathBuf,
     /// When a write becomes durable.
     #[serde(deserialize_with = "value::named")]
@@ -137,6 +152,17 @@ impl Default for Storage {
     }
 }
 
+/// `[metrics]`: the listener for metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// The TCP address that answers metrics; `None`, in the file an empty text: there is no such listener.
+    #[serde(with = "value::optional_address")]
+    pub listen: Option<SocketAddr>,
+    /// Whether an address beyond loopback is allowed.
+    pub allow_remote: bool,
+}
+
 /// `[log]`: the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -144,6 +170,9 @@ pub struct Log {
     /// The least important level that is written.
     #[serde(deserialize_with = "value::named")]
     pub level: Level,
+    /// Where the log goes.
+    #[serde(deserialize_with = "value::named")]
+    pub target: LogTarget,
 }
 
 /// Why a configuration was refused. The text names the file, line and column where they are known, the
@@ -208,6 +237,25 @@ impl Config {
         })
     }
 
+    /// Every key, as `section.key`, with its value as a file states it, texts without their quotes; in
+    /// the order of the shipped file.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(String, String)> {
+        // Every field is a number, a yes or no, or a text: that can be written and read again.
+        let text = toml::to_string(self).unwrap_or_default();
+        let table: toml::Table = text.parse().unwrap_or_default();
+        let value = |key: &str| {
+            let (section, name) = key.split_once('.')?;
+            Some(match table.get(section)?.get(name)? {
+                toml::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            })
+        };
+        let keys = place::keys(&text).into_iter();
+        keys.filter_map(|key| value(&key).map(|value| (key, value)))
+            .collect()
+    }
+
     /// What the engine is told, by this configuration.
     #[must_use]
     pub fn options(&self) -> Options {
@@ -230,5 +278,11 @@ impl Source {
             name: path.display().to_string(),
             text: text.to_owned(),
         }
+    }
+
+    /// The file and the line that state `key`; `None` when the file does not.
+    #[must_use]
+    pub fn place_of(&self, key: &str) -> Option<String> {
+        place::line_of(self, key)
     }
 }

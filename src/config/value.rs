@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use serde::de::{self, IntoDeserializer, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::storage::{WalSyncStrategy, disk};
 
 /// A number of bytes: an integer, or text such as `"64 MiB"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
 const UNITS: [(&str, u64); 5] = [
@@ -67,6 +67,12 @@ impl fmt::Display for Size {
             Some((unit, factor)) => write!(out, "{} {unit}", self.0 / factor),
             None => write!(out, "{} B", self.0),
         }
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 
@@ -168,6 +174,21 @@ pub enum Level {
     Debug,
 }
 
+/// Where the log goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogTarget {
+    /// To the journal when it is what standard error is connected to, else to standard error.
+    #[default]
+    Auto,
+    /// To the journal, with fields.
+    Journal,
+    /// To the syslog socket.
+    Syslog,
+    /// To standard error.
+    Stderr,
+}
+
 impl From<Level> for log::LevelFilter {
     fn from(level: Level) -> log::LevelFilter {
         match level {
@@ -204,6 +225,11 @@ pub(super) fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     T::deserialize(name.into_deserializer())
 }
 
+/// Writes a path as text; bytes that are none are replaced, as wherever a path is shown.
+pub(super) fn path<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
+}
+
 /// Addresses as text in the file.
 pub(super) mod address {
     use std::net::SocketAddr;
@@ -217,6 +243,34 @@ pub(super) mod address {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
         let text = String::deserialize(from)?;
         super::parse_address(&text).map_err(D::Error::custom)
+    }
+}
+
+/// Addresses that may be left out: an empty text is none.
+pub(super) mod optional_address {
+    use std::net::SocketAddr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(
+        address: &Option<SocketAddr>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match address {
+            Some(address) => to.collect_str(address),
+            None => to.serialize_str(""),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<SocketAddr>, D::Error> {
+        let text = String::deserialize(from)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let address = super::parse_address(&text).map_err(D::Error::custom)?;
+        Ok(Some(address))
     }
 }
 

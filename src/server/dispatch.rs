@@ -5,18 +5,23 @@
 //! done they are settled too, so that a read sees the writes that the same connection sent before it.
 
 use std::mem;
-use std::time::Instant;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::admission::{Admission, Admit};
+use super::auth::{self, Access};
 use super::budget::{Busy, FREE_BYTES};
+use super::latency::Recorder;
 use super::outbox::Outbox;
 use super::scans::Scans;
+use super::slowlog::Subject;
 use super::stream::Plane;
-use super::{Shared, status};
+use super::{Settings, Shared, status};
 use crate::protocol::opcode::request as opcode;
 use crate::protocol::{
     BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Frame, HEADER_SIZE, Limits,
-    Request, Response, ServerInfo, VERSION,
+    Request, Response, ServerInfo, Token, VERSION,
 };
 use crate::storage::disk::count;
 use crate::storage::{
@@ -34,22 +39,46 @@ const MAX_PENDING: usize = 1024;
 /// What one connection asks of the engine, in order.
 pub(super) struct Session<'a> {
     shared: &'a Shared,
+    settings: Arc<Settings>,
     plane: Plane,
+    peer: Option<SocketAddr>,
+    access: Access,
     scans: Scans,
-    /// Writes that were submitted, in order, with what is to be answered: an LSN once it is settled, or
-    /// the error that it already is.
-    pending: Vec<(u32, Result<Lsn, Response>)>,
+    /// Writes that were submitted, in order.
+    pending: Vec<Pending>,
     handled: u64,
+    latency: Recorder<'a>,
+    /// When the request before was done, if this one was there already: a look at the clock less.
+    clock: Option<Instant>,
+}
+
+/// A write that was submitted and not answered yet.
+struct Pending {
+    request_id: u32,
+    /// What is to be answered: an LSN once it is settled, or the error that it already is.
+    submitted: Result<Lsn, Box<Response>>,
+    subject: Subject,
+    since: Instant,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(shared: &'a Shared, plane: Plane) -> Session<'a> {
+    pub(super) fn new(
+        shared: &'a Shared,
+        settings: &Arc<Settings>,
+        plane: Plane,
+        peer: Option<SocketAddr>,
+    ) -> Session<'a> {
         Session {
             shared,
+            settings: Arc::clone(settings),
             plane,
+            peer,
+            access: Access::new(plane, settings.token.as_ref()),
             scans: Scans::default(),
             pending: Vec::new(),
             handled: 0,
+            latency: shared.latency.recorder(),
+            clock: None,
         }
     }
 
@@ -57,8 +86,16 @@ impl<'a> Session<'a> {
         &self.shared.engine
     }
 
-    /// The number of requests handled since the last call.
+    /// What the connection may do, by the tokens it has presented.
+    pub(super) fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The number of requests handled since the last call, whose durations are part of the figures
+    /// from now on. The next request may be a while away.
     pub(super) fn take_handled(&mut self) -> u64 {
+        self.latency.hand_over();
+        self.clock = None;
         mem::take(&mut self.handled)
     }
 
@@ -66,7 +103,11 @@ impl<'a> Session<'a> {
     pub(super) fn handle(&mut self, frame: &Frame<'_>, out: &mut Outbox) {
         self.handled += 1;
         let id = frame.request_id;
-        let limits = &self.shared.settings.limits;
+        if self.access != Access::Granted && frame.code != opcode::HELLO {
+            return out.push(id, &auth::not_authenticated());
+        }
+        let since = self.clock.take().unwrap_or_else(Instant::now);
+        let limits = &self.settings.limits;
         if let Err(busy) = self.reserve_lists(frame, out) {
             self.settle(out);
             return out.push_error(id, ErrorCode::Busy, &busy.to_string());
@@ -85,10 +126,19 @@ impl<'a> Session<'a> {
             _ => {
                 self.settle(out);
                 let response = self.answer(&request, out);
-                return out.push(id, &response);
+                out.push(id, &response);
+                let subject = || Subject::of(&request).answered(&response);
+                let now = Instant::now();
+                self.clock = Some(now);
+                return self.took(request.opcode(), now - since, subject);
             }
         };
-        self.pending.push((id, submitted));
+        self.pending.push(Pending {
+            request_id: id,
+            submitted: submitted.map_err(Box::new),
+            subject: Subject::of(&request),
+            since,
+        });
         if self.pending.len() >= MAX_PENDING {
             self.settle(out);
         }
@@ -96,23 +146,36 @@ impl<'a> Session<'a> {
 
     /// Waits until the submitted writes may be answered, by the sync policy, and answers them.
     pub(super) fn settle(&mut self, out: &mut Outbox) {
-        let last = self
-            .pending
-            .iter()
-            .rev()
-            .find_map(|(_, result)| result.as_ref().ok());
+        let pending = mem::take(&mut self.pending);
+        let mut submitted = pending.iter().rev().map(|write| &write.submitted);
+        let last = submitted.find_map(|submitted| submitted.as_ref().ok());
         let all = last.map_or(Ok(()), |last| self.engine().settle(*last));
-        for (id, result) in mem::take(&mut self.pending) {
-            let response = match result {
-                Ok(lsn) if all.is_ok() => written(lsn),
+        for write in &pending {
+            let id = write.request_id;
+            match &write.submitted {
+                Ok(lsn) if all.is_ok() => out.push(id, &written(*lsn)),
                 // The last one failing says nothing of those before it.
-                Ok(lsn) => match self.engine().settle(lsn) {
-                    Ok(()) => written(lsn),
-                    Err(error) => self.failed(&error),
+                Ok(lsn) => match self.engine().settle(*lsn) {
+                    Ok(()) => out.push(id, &written(*lsn)),
+                    Err(error) => out.push(id, &self.failed(&error)),
                 },
-                Err(response) => response,
-            };
-            out.push(id, &response);
+                Err(response) => out.push(id, response),
+            }
+        }
+        if !pending.is_empty() {
+            let now = Instant::now();
+            for Pending { subject, since, .. } in pending {
+                self.took(subject.opcode, now - since, || subject);
+            }
+        }
+    }
+
+    /// Takes in how long a request took whose answer is ready.
+    fn took(&mut self, opcode: u8, took: Duration, subject: impl FnOnce() -> Subject) {
+        self.latency.record(opcode, took);
+        let slowlog = &self.shared.slowlog;
+        if slowlog.is_slow(took) {
+            slowlog.add(&subject(), took, (self.plane, self.peer));
         }
     }
 
@@ -129,11 +192,7 @@ impl<'a> Session<'a> {
 
     /// Reserves the lists that a request makes, unless that was done together with its frame.
     fn reserve_lists(&self, frame: &Frame<'_>, out: &mut Outbox) -> Result<(), Busy> {
-        let lists = list_bytes(
-            frame.code,
-            frame.payload.len(),
-            &self.shared.settings.limits,
-        );
+        let lists = list_bytes(frame.code, frame.payload.len(), &self.settings.limits);
         let was_large = frame.payload.len() + HEADER_SIZE > FREE_BYTES;
         if was_large || lists <= count(FREE_BYTES) {
             return Ok(());
@@ -143,7 +202,7 @@ impl<'a> Session<'a> {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.shared.settings.read_timeout
+        Instant::now() + self.settings.read_timeout
     }
 
     fn answer(&mut self, request: &Request<'_>, out: &mut Outbox) -> Response {
@@ -158,7 +217,8 @@ impl<'a> Session<'a> {
             Request::Hello {
                 client,
                 max_version,
-            } => return self.hello(client, *max_version),
+                token,
+            } => return self.hello(client, *max_version, token.as_ref()),
             Request::Stats => Ok(Response::Stats(status::figures(self.shared))),
             Request::Sync { lsn } => self.sync(*lsn),
             Request::Get { key } => self.get(key, out),
@@ -192,13 +252,16 @@ impl<'a> Session<'a> {
         answer.unwrap_or_else(|error| self.failed(&error))
     }
 
-    fn hello(&self, client: &str, max_version: u8) -> Response {
+    fn hello(&mut self, client: &str, max_version: u8, token: Option<&Token>) -> Response {
+        if let Err(refusal) = self.authenticate(token) {
+            return refusal;
+        }
         log::debug!("hello from {client:?}, which speaks up to version {max_version}");
         if max_version < VERSION {
             let message = format!("this server speaks version {VERSION} of the protocol");
             return Response::error(ErrorCode::UnsupportedVersion, message);
         }
-        let settings = &self.shared.settings;
+        let settings = &self.settings;
         Response::Hello(ServerInfo {
             version: VERSION,
             server: super::SERVER_NAME.to_owned(),
@@ -206,6 +269,29 @@ impl<'a> Session<'a> {
             sync: settings.sync.clone(),
             database_id: self.shared.database_id.clone(),
         })
+    }
+
+    /// Judges the token of a hello, where one is wanted: an error is the answer.
+    fn authenticate(&mut self, presented: Option<&Token>) -> Result<(), Response> {
+        // Not the connection's settings: a token that was changed is the token from now on.
+        let in_force = self.shared.settings();
+        let wanted = match (self.plane, &in_force.token) {
+            (Plane::Data, Some(wanted)) => wanted,
+            _ => {
+                self.access = Access::Granted;
+                return Ok(());
+            }
+        };
+        let Some(presented) = presented else {
+            let is_granted = self.access == Access::Granted;
+            return is_granted.then_some(()).ok_or_else(auth::not_authenticated);
+        };
+        let judged = self.shared.gate.judge(self.peer, presented, wanted);
+        self.access = match judged {
+            Ok(()) => Access::Granted,
+            Err(_) => Access::Lost,
+        };
+        judged
     }
 
     fn sync(&self, lsn: Option<u64>) -> storage::Result<Response> {
@@ -244,12 +330,12 @@ impl<'a> Session<'a> {
     }
 
     fn admission<'b>(&self, out: &'b mut Outbox) -> Admission<'b> {
-        let most = self.shared.settings.limits.max_frame_size;
+        let most = self.settings.limits.max_frame_size;
         Admission::new(&mut out.reservation, u64::from(most))
     }
 
     fn answer_too_large(&self) -> Response {
-        let limit = self.shared.settings.limits.max_frame_size;
+        let limit = self.settings.limits.max_frame_size;
         let message =
             format!("the answer is over the limit of {limit} bytes (max_frame_size): ask for less");
         Response::error(ErrorCode::AnswerTooLarge, message)
@@ -371,6 +457,12 @@ impl<'a> Session<'a> {
             }
             Request::QuarantineList => quarantine(engine.quarantine_list()?),
             Request::QuarantinePurge => quarantine(engine.quarantine_purge()?),
+            Request::Config => Response::Config(self.shared.control.config()),
+            Request::Reload => match self.shared.control.reload() {
+                Ok(report) => Response::Reloaded(report),
+                Err(why) => Response::error(ErrorCode::ReloadRefused, why),
+            },
+            Request::Slowlog { limit } => Response::Slowlog(self.shared.slowlog.latest(*limit)),
             _ => Response::error(
                 ErrorCode::UnknownOpcode,
                 "the server does not know this request",
