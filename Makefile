@@ -9,7 +9,12 @@ INSTALL ?= install
 BINARIES := atlaskvd atlaskv-ctl atlaskv-verify atlaskv-compact-offline
 RELEASE  := target/release
 
-.PHONY: help build run demo test test-system lint audit bench soak install clean
+# No directory of this machine stands in the release binaries, so that they are the same from any.
+export CARGO_HOME  ?= $(HOME)/.cargo
+export RUSTUP_HOME ?= $(HOME)/.rustup
+REMAP := --remap-path-prefix=$(CURDIR)=/usr/src/atlaskv --remap-path-prefix=$(CARGO_HOME)=/usr/share/cargo
+
+.PHONY: help build run demo test test-system lint audit bench soak install stage clean
 
 help:
 	@echo 'AtlasKV: a durable, ordered key-value store.'
@@ -21,12 +26,17 @@ help:
 	@echo '  make bench        the engine in process: writes, reads, scans, durable writes'
 	@echo '  make soak         the randomized suites with large budgets (hours; SEED=n repeats one)'
 	@echo '  make build        the release binaries, in $(RELEASE)'
-	@echo '  make install      binaries, configuration and documents, under DESTDIR, PREFIX'
+	@echo '  make install      all that the packages carry, under DESTDIR, PREFIX'
+	@echo '  make deb          the Debian package, in target/packages'
+	@echo '  make rpm          the RPM package, in target/packages'
+	@echo '  make apt-repo     a signed apt repository of target/packages'
+	@echo '  make lint-packages  lintian, rpmlint, the units, the manual, the oldest glibc'
+	@echo '  make manual       man pages and completions anew, from --help'
 	@echo '  make audit        dependencies against advisories and licences (needs cargo-deny)'
 	@echo '  make test-system  packages in a booted system (arrives with the packages)'
 
 build:
-	$(CARGO) build --release --locked
+	RUSTFLAGS='$(REMAP)' $(CARGO) build --release --locked
 
 run: build
 	@echo
@@ -66,16 +76,9 @@ soak:
 	$(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) ATLASKV_TEST_RUNS=$(or $(RUNS),5000) \
 	    ATLASKV_KILL_ROUNDS=$(or $(KILLS),3000) $(CARGO) test --locked --release -- --nocapture
 
-install: build
-	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(SYSCONFDIR)/atlaskv' \
-	    '$(DESTDIR)$(PREFIX)/share/doc/atlaskv'
-	for binary in $(BINARIES); do \
-	    $(INSTALL) -m 0755 $(RELEASE)/$$binary '$(DESTDIR)$(PREFIX)/bin/' || exit 1; \
-	done
-	test -e '$(DESTDIR)$(SYSCONFDIR)/atlaskv/atlaskv.toml' || \
-	    $(INSTALL) -m 0640 config/atlaskv.toml '$(DESTDIR)$(SYSCONFDIR)/atlaskv/'
-	$(INSTALL) -m 0644 README.md CHANGELOG.md ARCHITECTURE.md LICENSE-APACHE LICENSE-MIT docs/*.md \
-	    '$(DESTDIR)$(PREFIX)/share/doc/atlaskv/'
+install: build stage
+
+include packaging/packages.mk
 
 clean:
 	$(CARGO) clean
