@@ -28,10 +28,14 @@ pub(super) fn fit(config: &Config) -> usize {
     let threads = threads().saturating_sub(SPARE_THREADS + OTHER_CONNECTIONS);
     let fitting = wanted.min(files).min(threads).max(1);
     if fitting < wanted {
+        let limit = if files <= threads {
+            "open files; raise LimitNOFILE= in the unit (RLIMIT_NOFILE)"
+        } else {
+            "threads; raise TasksMax= or LimitNPROC= in the unit (RLIMIT_NPROC, pids.max)"
+        };
         log::warn!(
-            "max_connections lowered from {wanted} to {fitting}: the limits of this process leave room \
-             for {files} by open files (RLIMIT_NOFILE, LimitNOFILE=) and {threads} by threads \
-             (RLIMIT_NPROC, TasksMax=)"
+            "max_connections lowered from {wanted} to {fitting} by the limit of this process on {limit}, \
+             or lower max_connections"
         );
     }
     Size(fitting).as_usize()

@@ -17,7 +17,7 @@ use crate::storage::{Engine, Options, RealDisk};
 
 fn shared(dir: &tempfile::TempDir) -> Shared {
     let engine = Engine::open(RealDisk::shared(), dir.path(), Options::default()).unwrap();
-    let mut settings = crate::daemon::settings(&Config::default(), 1);
+    let mut settings = crate::daemon::settings(&Config::default(), 1, None);
     settings.read_timeout = Duration::from_millis(1);
     Shared {
         engine: Arc::new(engine),

@@ -1,0 +1,92 @@
+//! What the start found and did, told once: whole in the log, short in the status line.
+
+use crate::storage::RecoveryReport;
+
+/// One line for the log.
+pub(super) fn whole(report: &RecoveryReport) -> String {
+    let mut line = if report.created {
+        "made a new store".to_owned()
+    } else {
+        let end = if report.clean_shutdown {
+            "a clean shutdown"
+        } else {
+            "a crash"
+        };
+        format!(
+            "recovered after {end}: operations replayed: {}, segments read: {}, last LSN {}",
+            report.replayed_operations, report.segments, report.last_lsn
+        )
+    };
+    if let Some(lsn) = report.cut_from {
+        line.push_str(&format!(
+            "; from LSN {lsn} on nothing was provable: {} bytes cut and kept in quarantine",
+            report.cut_bytes
+        ));
+    }
+    if !report.quarantined.is_empty() {
+        line.push_str(&format!(
+            "; moved to quarantine: {}",
+            report.quarantined.join(", ")
+        ));
+    }
+    for note in &report.notes {
+        line.push_str(&format!("; {note}"));
+    }
+    line
+}
+
+/// What stays in the status line until the next start.
+pub(super) fn short(report: &RecoveryReport) -> String {
+    let mut line = match (report.created, report.clean_shutdown) {
+        (true, _) => "last start: new store".to_owned(),
+        (false, true) => "last start: clean".to_owned(),
+        (false, false) => format!(
+            "last start: after a crash, {} operations replayed",
+            report.replayed_operations
+        ),
+    };
+    if let Some(lsn) = report.cut_from {
+        line.push_str(&format!(
+            ", cut from LSN {lsn} ({} bytes)",
+            report.cut_bytes
+        ));
+    }
+    if !report.quarantined.is_empty() {
+        line.push_str(&format!(", {} files quarantined", report.quarantined.len()));
+    }
+    line
+}
+
+/// Whether something was cut or set aside.
+pub(super) fn is_lossy(report: &RecoveryReport) -> bool {
+    report.cut_from.is_some() || !report.quarantined.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_cut_or_set_aside_is_in_both() {
+        let report = RecoveryReport {
+            cut_from: Some(crate::storage::Lsn::from_u64(7)),
+            cut_bytes: 99,
+            quarantined: vec!["a".to_owned(), "b".to_owned()],
+            ..RecoveryReport::default()
+        };
+        assert!(is_lossy(&report) && !is_lossy(&RecoveryReport::default()));
+        let whole = whole(&report);
+        assert!(
+            whole.contains("a crash") && whole.contains("quarantine: a, b"),
+            "{whole}"
+        );
+        let lsn = crate::storage::Lsn::from_u64(7);
+        assert_eq!(
+            short(&report),
+            format!(
+                "last start: after a crash, 0 operations replayed, cut from LSN {lsn} (99 bytes), 2 files \
+                 quarantined"
+            )
+        );
+    }
+}
