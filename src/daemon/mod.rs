@@ -34,6 +34,7 @@ use thiserror::Error;
 use crate::config::{Config, ConfigError, OnSyncFailure, Size};
 use crate::exit::Exit;
 use crate::logging;
+use crate::metrics::{self, MetricsError};
 use crate::protocol::{Limits, Token};
 use crate::server::{BindError, Control, Inherited, Listeners, Server, Settings};
 use crate::storage::{AtlasError, Engine, Event, Options, RealDisk, RecoveryReport};
@@ -72,6 +73,8 @@ enum Failure {
     Engine(#[from] AtlasError),
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     #[error("cannot {what}: {source}")]
     System {
         what: &'static str,
@@ -86,7 +89,10 @@ impl Failure {
         match self {
             Failure::Config(_) | Failure::Inherited { .. } => Exit::Usage,
             Failure::Engine(error) => Exit::from(error),
-            Failure::Bind(_) | Failure::System { .. } | Failure::SyncFailed => Exit::Io,
+            Failure::Bind(_)
+            | Failure::Metrics(_)
+            | Failure::System { .. }
+            | Failure::SyncFailed => Exit::Io,
         }
     }
 }
@@ -249,6 +255,12 @@ impl Daemon {
         self.reloader.attach(server.handle());
         let watchdog = Watchdog::start(&self.engine, &server.handle());
         let watchdog = watchdog.map_err(cannot("start the watchdog"))?;
+        let listen = config.metrics.listen;
+        let metrics = listen.map(|listen| metrics::start(listen, server.handle()));
+        let metrics = metrics.transpose()?;
+        if let Some(metrics) = &metrics {
+            log::info!("metrics on http://{}/metrics", metrics.address());
+        }
         // Scripts wait for this line and read the port from it.
         logging::announce(format_args!(
             "atlaskvd {} ready on {}, admin socket {}, data {}",

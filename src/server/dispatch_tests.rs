@@ -1,13 +1,15 @@
 //! What a connection's session holds on to: scans that nobody can name, writes that wait.
 
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::auth::Gate;
 use super::budget::{Budget, Reservation};
 use super::dispatch::Session;
 use super::handle::Pulse;
+use super::latency::Latency;
 use super::outbox::Outbox;
+use super::slowlog::SlowLog;
 use super::stream::Plane;
 use super::{Control, NoControl, Shared};
 use crate::config::Config;
@@ -24,11 +26,14 @@ fn shared(dir: &tempfile::TempDir) -> Shared {
         control: Arc::new(NoControl),
         database_id: String::new(),
         budget: Budget::new(settings.max_inflight_bytes),
+        latency: Latency::default(),
+        slowlog: SlowLog::new(&settings),
         settings: RwLock::new(Arc::new(settings)),
         registry: Arc::default(),
         gate: Gate::default(),
         failures: Throttle::default(),
         started: Instant::now(),
+        started_at: SystemTime::now(),
         pulse: Pulse::default(),
     }
 }
