@@ -146,4 +146,3 @@ fn every_command_says_that_nobody_is_there() {
         assert_eq!(json.document()["error"]["code"], "unreachable");
     }
 }
-

@@ -153,4 +153,3 @@ pub(crate) fn lsns_in(text: &str) -> Vec<String> {
     let lsns = digits.filter(|digits| !digits.is_empty());
     lsns.map(|digits| format!("1/{digits}")).collect()
 }
-

@@ -33,7 +33,7 @@ pub(super) struct Compact {}
 ///
 /// A configuration that is refused leaves the old one in force; the exit code is then 2.
 #[derive(Debug, Args)]
-#[command(after_help = after_help("  atlaskv-ctl reload\n  atlaskv-ctl config diff /etc/atlaskv/atlaskv.toml && atlaskv-ctl reload"))]
+#[command(after_help = after_help("  atlaskv-ctl reload\n  atlaskv-ctl config diff; atlaskv-ctl reload"))]
 pub(super) struct Reload {
     /// Wait until it is done. It always does: the flag says so in scripts.
     #[arg(long)]

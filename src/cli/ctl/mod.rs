@@ -6,6 +6,7 @@ mod admin;
 mod batch;
 mod check;
 mod conditional;
+mod config;
 mod doctor;
 mod exit_code;
 mod export;
@@ -84,6 +85,7 @@ enum Command {
     Health(health::Health),
     Check(check::Check),
     Doctor(doctor::Doctor),
+    Config(config::Config),
     Sync(admin::Sync),
     Flush(admin::Flush),
     Compact(admin::Compact),
@@ -148,6 +150,7 @@ fn run(arguments: &[OsString]) -> ExitCode {
         Command::Slowlog(slowlog) => slowlog.run(&mut session),
         Command::Health(health) => health.run(&mut session),
         Command::Doctor(doctor) => doctor.run(&mut session),
+        Command::Config(config) => config.run(&mut session),
         Command::Sync(sync) => sync.run(&mut session),
         Command::Flush(flush) => flush.run(&mut session),
         Command::Compact(compact) => compact.run(&mut session),

@@ -1,7 +1,10 @@
 //! What is judged, and how: a function for each subject.
 
-use super::host::{Mount, Unit};
+use std::path::PathBuf;
+
+use super::host::{Host, Mount, Unit};
 use super::{Patient, Report, Severity};
+use crate::cli::ctl::config;
 use crate::cli::words::{counted, size};
 
 /// What systemd is asked of the unit.
@@ -44,6 +47,7 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
     space(patient, report);
     open_files(patient, report);
     memory(patient, report);
+    configuration(patient, report);
     if let Some(unit) = &patient.unit {
         self::unit(patient, unit, report);
     }
@@ -235,6 +239,55 @@ fn memory(patient: &Patient, report: &mut Report) {
     }
 }
 
+/// A file that says something else than what is in force, or that the daemon would not start with.
+fn configuration(patient: &Patient, report: &mut Report) {
+    let subject = "configuration";
+    let (Some(process), false) = (patient.process, patient.config.is_empty()) else {
+        return;
+    };
+    let Some(file) = config_file(&patient.host, process) else {
+        return;
+    };
+    let shown = file.display();
+    let read = config::read(&file);
+    match read {
+        Err(failure) if failure.message.starts_with("cannot read") => {
+            report.unseen(subject, failure.message);
+        }
+        Err(failure) => {
+            let what = format!("the daemon would not start again: {}", failure.message);
+            let mend = format!("atlaskv-ctl config check {shown}");
+            report.add(Severity::Problem, subject, what, mend);
+        }
+        Ok((in_file, _)) => {
+            let found = config::differences(&patient.config, &in_file);
+            let keys: Vec<String> = found.into_iter().map(|it| it.key).collect();
+            if !keys.is_empty() {
+                let what = format!("{shown} is not in force: {}", keys.join(", "));
+                let mend = format!(
+                    "atlaskv-ctl config diff {shown}; systemctl reload {}",
+                    patient.unit_name
+                );
+                report.add(Severity::Warning, subject, what, mend);
+            }
+        }
+    }
+}
+
+/// The file that a process was given with --config.
+fn config_file(host: &Host, process: u32) -> Option<PathBuf> {
+    let line = host.read(&format!("/proc/{process}/cmdline"))?;
+    let mut words = line.split('\0');
+    while let Some(word) = words.next() {
+        match word.strip_prefix("--config") {
+            Some("") => return words.next().map(PathBuf::from),
+            Some(rest) if rest.starts_with('=') => return rest.get(1..).map(PathBuf::from),
+            _ => {}
+        }
+    }
+    None
+}
+
 fn unit(patient: &Patient, unit: &Unit, report: &mut Report) {
     let (name, subject) = (&patient.unit_name, "unit");
     let restart = format!("systemctl daemon-reload && systemctl restart {name}");
@@ -289,15 +342,13 @@ fn addresses(patient: &Patient, unit: &Unit, restart: &str, report: &mut Report)
     let Some(listen) = patient.config("server.listen") else {
         return;
     };
-    let address: Option<std::net::SocketAddr> = listen.parse().ok();
-    let is_local = address.is_none_or(|address| address.ip().is_loopback());
     let denies = unit.get("IPAddressDeny").contains("/0");
     let allowed = unit.get("IPAddressAllow").split_whitespace();
     let only_local = allowed.into_iter().all(|range| {
         let local = ["127.", "::1", "localhost"];
         local.iter().any(|begin| range.starts_with(begin))
     });
-    if !is_local && denies && only_local {
+    if config::is_beyond_loopback(listen) && denies && only_local {
         let what = format!(
             "the daemon listens on {listen}, and IPAddressDeny= drops packets from other hosts"
         );
