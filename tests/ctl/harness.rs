@@ -1,7 +1,7 @@
 //! A daemon, and runs of the tool.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -22,25 +22,36 @@ impl Daemon {
     /// As `make run` starts it, but on a free port.
     pub(crate) fn start() -> Daemon {
         let home = tempfile::tempdir().unwrap();
-        let mut child = Command::new(DAEMON)
-            .args(["--listen", "127.0.0.1:0"])
-            .current_dir(home.path())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let ready = lines.find_map(|line| {
-            let line = line.unwrap();
-            let (_, behind) = line.split_once(" ready on ")?;
-            Some(behind.split(',').next().unwrap().to_owned())
-        });
-        // Nobody reads the log any further, yet it must not fill the pipe.
-        thread::spawn(move || lines.for_each(drop));
+        let (child, address) = spawn(home.path(), &[]);
         Daemon {
             child,
-            address: ready.expect("the daemon says that it is ready"),
+            address,
             home,
         }
+    }
+
+    /// With a configuration file, `atlaskv.toml`.
+    pub(crate) fn with_config(text: &str) -> Daemon {
+        let home = tempfile::tempdir().unwrap();
+        write_config(home.path(), text);
+        let (child, address) = spawn(home.path(), &["--config", "atlaskv.toml"]);
+        Daemon {
+            child,
+            address,
+            home,
+        }
+    }
+
+    /// The daemon's file says something else from now on.
+    pub(crate) fn rewrite_config(&self, text: &str) {
+        write_config(self.home.path(), text);
+    }
+
+    /// A crash, and a start after it.
+    pub(crate) fn kill_and_start(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        (self.child, self.address) = spawn(self.home.path(), &[]);
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -81,6 +92,44 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The text, and where this daemon keeps what it has.
+fn write_config(home: &Path, text: &str) {
+    let data = home.join("atlaskv-data");
+    let (server, storage) = (
+        format!("[server]\nadmin_socket = {:?}\n", data.join("atlaskv.sock")),
+        format!("[storage]\ndata_dir = {data:?}\n"),
+    );
+    let mut whole = text.to_owned();
+    for (section, places) in [("[server]\n", server), ("[storage]\n", storage)] {
+        if whole.contains(section) {
+            whole = whole.replace(section, &places);
+        } else {
+            whole += &places;
+        }
+    }
+    std::fs::write(home.join("atlaskv.toml"), whole).unwrap();
+}
+
+/// Starts a daemon in `home`; waits until it is ready and gives its address.
+fn spawn(home: &Path, arguments: &[&str]) -> (Child, String) {
+    let mut child = Command::new(DAEMON)
+        .args(["--listen", "127.0.0.1:0"])
+        .args(arguments)
+        .current_dir(home)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let ready = lines.find_map(|line| {
+        let line = line.unwrap();
+        let (_, behind) = line.split_once(" ready on ")?;
+        Some(behind.split(',').next().unwrap().to_owned())
+    });
+    // Nobody reads the log any further, yet it must not fill the pipe.
+    thread::spawn(move || lines.for_each(drop));
+    (child, ready.expect("the daemon says that it is ready"))
 }
 
 pub(crate) fn ctl(arguments: &[&str]) -> Command {

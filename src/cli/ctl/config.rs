@@ -157,10 +157,11 @@ fn show(items: &[ConfigItem], session: &mut Session) -> Result<()> {
     }
     let widest = |text: fn(&ConfigItem) -> &str| items.iter().map(|item| text(item).len()).max();
     let key_width = widest(|item| &item.key).unwrap_or(0);
-    let value_width = widest(|item| &item.value).unwrap_or(0);
+    let value_width = widest(|item| shown(&item.value)).unwrap_or(0);
     items
         .iter()
         .try_for_each(|ConfigItem { key, value, origin }| {
+            let value = shown(value);
             let line = format!("{key:<key_width$}  {value:<value_width$}  {origin}");
             session.output.line(&line)
         })

@@ -197,16 +197,17 @@ fn human(name: &str, value: &StatValue) -> String {
 }
 
 #[cfg(test)]
+impl Figures {
+    pub(super) fn of(list: &[(&str, StatValue)]) -> Figures {
+        let list = list.iter();
+        let list = list.map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Figures(list.collect())
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-
-    fn figures(list: &[(&str, StatValue)]) -> Figures {
-        let list = list.iter();
-        Figures(
-            list.map(|(name, value)| ((*name).to_owned(), value.clone()))
-                .collect(),
-        )
-    }
 
     fn number(number: u64) -> StatValue {
         StatValue::Number(number)
@@ -233,7 +234,7 @@ mod tests {
 
     #[test]
     fn groups_are_apart_and_durations_are_left_to_latency() {
-        let figures = figures(&[
+        let figures = Figures::of(&[
             ("server.requests", number(1)),
             ("engine.tables", number(2)),
             ("latency.get.count", number(3)),
@@ -253,9 +254,9 @@ mod tests {
 
     #[test]
     fn the_last_start_is_one_sentence() {
-        let created = figures(&[("recovery.created", text("true"))]);
+        let created = Figures::of(&[("recovery.created", text("true"))]);
         assert_eq!(created.last_start().unwrap(), "made a new store");
-        let crash = figures(&[
+        let crash = Figures::of(&[
             ("recovery.created", text("false")),
             ("recovery.clean_shutdown", text("false")),
             ("recovery.last_lsn", number((3 << 44) + 7)),
@@ -274,9 +275,9 @@ mod tests {
 
     #[test]
     fn a_store_that_takes_no_writes_says_why() {
-        let running = figures(&[("engine.state", text("running"))]);
+        let running = Figures::of(&[("engine.state", text("running"))]);
         assert_eq!(running.refuses_writes(), None);
-        let full = figures(&[
+        let full = Figures::of(&[
             ("engine.state", text("disk-full")),
             ("engine.state_reason", text("no space left")),
         ]);

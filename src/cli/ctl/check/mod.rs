@@ -21,26 +21,26 @@ use subject::{Measured, Subject};
 /// Plugins are given ten seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const EXAMPLES: &str = "Examples:
-  atlaskv-ctl check
+const EXAMPLES: &str = "  atlaskv-ctl check
   atlaskv-ctl check --of latency-p99 -w 20 -c 100
   atlaskv-ctl check --of disk-free --data-dir /var/lib/atlaskv -w 20: -c 10:
-  atlaskv-ctl check --of connections,quarantine
+  atlaskv-ctl check --of connections,quarantine";
 
-Exit codes, those of monitoring plugins:
+/// Instead of our table.
+pub(super) const EXIT_CODES: &str = "Exit codes, those of monitoring plugins:
   0  OK
   1  WARNING
   2  CRITICAL, an unreachable daemon among it
   3  UNKNOWN: wrong use, or it could not be looked at
 ";
 
-/// Check the daemon for a monitoring system: one line, performance data behind it, and the exit codes
-/// of monitoring plugins.
+/// Check the daemon for a monitoring system: one line with performance data, and the exit codes of
+/// monitoring plugins.
 ///
 /// Ranges say which values are well: N (from 0 to N), N: (from N on), ~:N (up to N), N:M (from N to
 /// M), @N:M (outside of N to M).
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = format!("Examples:\n{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(super) struct Check {
     /// What to check, several with commas between [default: state,connections,quarantine, and
     /// disk-free with --data-dir]

@@ -5,7 +5,7 @@ mod host;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -160,13 +160,14 @@ fn config(session: &Session) -> Result<Vec<ConfigItem>> {
     client.config().map_err(super::exit_code::failure)
 }
 
+/// The daemon's own, or the first of the usual places that is there.
 fn data_dir(config: &[ConfigItem]) -> Option<PathBuf> {
     let told = config.iter().find(|item| item.key == "storage.data_dir");
-    let told = told.map(|item| PathBuf::from(item.value.trim_matches('"')));
-    let defaults = DEFAULT_DATA_DIRS.iter().map(PathBuf::from);
-    told.into_iter()
-        .chain(defaults)
-        .find(|dir: &PathBuf| Path::is_dir(dir))
+    let usual = || DEFAULT_DATA_DIRS.iter().map(PathBuf::from);
+    match told {
+        Some(item) => Some(PathBuf::from(&item.value)).filter(|dir| dir.is_dir()),
+        None => usual().find(|dir| dir.is_dir()),
+    }
 }
 
 impl Patient {
@@ -187,7 +188,7 @@ impl Patient {
     /// A key of the configuration in force.
     fn config(&self, key: &str) -> Option<&str> {
         let found = self.config.iter().find(|item| item.key == key);
-        found.map(|item| item.value.trim_matches('"'))
+        found.map(|item| item.value.as_str())
     }
 }
 
