@@ -196,7 +196,7 @@ mod tests {
         fn check(command: &mut clap::Command) {
             let help = command.render_long_help().to_string();
             assert!(help.contains("Examples:"), "{help}");
-            let is_plugin = help.contains("exit codes of monitoring plugins");
+            let is_plugin = help.contains("  3  UNKNOWN");
             let codes = if is_plugin {
                 check::EXIT_CODES.to_owned()
             } else {
