@@ -29,9 +29,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use log::LevelFilter;
 use thiserror::Error;
 
-use crate::config::{Config, ConfigError, Log, OnSyncFailure, Size};
+use crate::config::{Config, ConfigError, LogTarget, OnSyncFailure, Size};
 use crate::exit::Exit;
 use crate::logging::{self, message};
 use crate::metrics::{self, Metrics, MetricsError};
@@ -119,19 +120,15 @@ pub fn main() -> ExitCode {
         }
     };
     let ended = if flags.check_config {
-        check(flags)
+        check(flags).inspect_err(complain)
     } else {
-        start(flags)
-    };
-    let exit = match ended {
-        Ok(()) => Exit::Done,
-        Err(failure) => {
-            report(&failure);
-            failure.exit()
-        }
+        start(flags).inspect_err(report)
     };
     logging::flush();
-    exit.into()
+    match ended {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => failure.exit().into(),
+    }
 }
 
 /// What was given to this process, besides sockets.
@@ -161,21 +158,24 @@ fn check(flags: Flags) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says why the daemon ends: in the log, or, as long as there is none, to people on standard error and in
-/// the journal all the same.
+/// Says on standard error why nothing was started.
 #[expect(
     clippy::print_stderr,
     reason = "the log starts after the configuration is read"
 )]
+fn complain(failure: &Failure) {
+    eprintln!("atlaskvd: {failure}");
+}
+
+/// Tells log and service manager why the daemon ends. Before the log has started that is the journal, where
+/// there is one, or else standard error.
 fn report(failure: &Failure) {
+    let exit_code = failure.exit().code();
     let before_log = matches!(failure, Failure::Config(_) | Failure::Inherited { .. });
-    if before_log && !systemd_journal_logger::connected_to_journal() {
-        eprintln!("atlaskvd: {failure}");
+    if before_log && !logging::is_in_journal() {
+        complain(failure);
     } else {
-        // Does nothing when the log has started.
-        let log = Log::default();
-        logging::start(log.target, log.level.into());
-        let exit_code = failure.exit().code();
+        logging::start(LogTarget::Auto, LevelFilter::Error);
         log::error!(message_id = message::START_FAILED, exit_code; "{failure}");
     }
     reporter::tell_failure(&failure.to_string());

@@ -111,7 +111,7 @@ impl Control for Reloader {
         match &outcome {
             Ok(report) => log_report(report),
             Err(why) => log::error!(
-                message_id = message::RELOAD_REFUSED, reason = why;
+                message_id = message::RELOAD_REFUSED, reason = why.as_str();
                 "reload refused, the old configuration stays in force: {why}"
             ),
         }
@@ -123,14 +123,17 @@ impl Control for Reloader {
 
 fn log_report(report: &ReloadReport) {
     let changed = match report.changed.as_slice() {
-        [] => "nothing has changed".to_owned(),
-        changed => format!("changed {}", changed.join(", ")),
+        [] => "nothing".to_owned(),
+        changed => changed.join(", "),
     };
-    log::info!(message_id = message::RELOADED, changed; "reloaded the configuration: {changed}");
+    log::info!(
+        message_id = message::RELOADED, changed = changed.as_str();
+        "reloaded the configuration: changed {changed}"
+    );
     if !report.needs_restart.is_empty() {
         let keys = report.needs_restart.join(", ");
         log::warn!(
-            message_id = message::RESTART_NEEDED, keys;
+            message_id = message::RESTART_NEEDED, keys = keys.as_str();
             "the new value of {keys} needs a restart: the old one stays in force until then"
         );
     }
