@@ -25,6 +25,13 @@ const AT_START: [&str; 6] = [
     "log.target",
 ];
 
+/// Whether a new value of this key waits for the next start. (A sync policy that the engine cannot change
+/// to at once does too, which only the reload shows.)
+#[must_use]
+pub fn waits_for_restart(key: &str) -> bool {
+    AT_START.contains(&key)
+}
+
 /// The configuration in force, and the way to another.
 pub(super) struct Reloader {
     launch: Launch,
@@ -92,7 +99,7 @@ impl Reloader {
         }
         let needs_restart = |key: &str| {
             let option = key.strip_prefix("storage.");
-            AT_START.contains(&key) || option.is_some_and(|option| stuck.contains(&option))
+            waits_for_restart(key) || option.is_some_and(|option| stuck.contains(&option))
         };
         Ok(lock(&self.current).adopt(newer, needs_restart))
     }
@@ -111,7 +118,7 @@ impl Control for Reloader {
         match &outcome {
             Ok(report) => log_report(report),
             Err(why) => log::error!(
-                message_id = message::RELOAD_REFUSED, reason = why.as_str();
+                message_id = message::RELOAD_REFUSED, reason = why;
                 "reload refused, the old configuration stays in force: {why}"
             ),
         }
@@ -123,17 +130,14 @@ impl Control for Reloader {
 
 fn log_report(report: &ReloadReport) {
     let changed = match report.changed.as_slice() {
-        [] => "nothing".to_owned(),
-        changed => changed.join(", "),
+        [] => "nothing has changed".to_owned(),
+        changed => format!("changed {}", changed.join(", ")),
     };
-    log::info!(
-        message_id = message::RELOADED, changed = changed.as_str();
-        "reloaded the configuration: changed {changed}"
-    );
+    log::info!(message_id = message::RELOADED, changed; "reloaded the configuration: {changed}");
     if !report.needs_restart.is_empty() {
         let keys = report.needs_restart.join(", ");
         log::warn!(
-            message_id = message::RESTART_NEEDED, keys = keys.as_str();
+            message_id = message::RESTART_NEEDED, keys;
             "the new value of {keys} needs a restart: the old one stays in force until then"
         );
     }
