@@ -57,9 +57,17 @@ impl Launch {
             }
         };
         let mut origins = flags.apply(&mut config);
-        let warnings = self.inherit(&mut config, &source, &mut origins);
+        let mut warnings = self.inherit(&mut config, &source, &mut origins);
         let found = token::find(&config.server.token_file, self.credentials.as_deref())?;
-        config.check(&source, found.token.is_some())?;
+        let unseen = self.may_have_credential(&found.origin);
+        config.check(&source, found.token.is_some() || unseen)?;
+        if unseen && config.check(&source, false).is_err() {
+            warnings.push(format!(
+                "{} is beyond loopback: the daemon starts only if systemd gives it the credential \"token\", \
+                 which cannot be seen from here",
+                config.server.listen
+            ));
+        }
 
         let mut items = items(&config, &source, &origins);
         let set = if found.token.is_some() { "set" } else { "none" };
@@ -70,6 +78,12 @@ impl Launch {
             warnings: warnings.into_iter().chain(found.warning).collect(),
             items,
         })
+    }
+
+    /// Whether the daemon may have a token that a check does not see: systemd names the directory of
+    /// credentials to the process that checks before a reload, but shows it only to the one that serves.
+    fn may_have_credential(&self, origin: &token::Origin) -> bool {
+        self.flags.check_config && *origin == token::Origin::Nowhere
     }
 
     /// Puts inherited sockets over a configuration; what was configured otherwise, and is not used.
