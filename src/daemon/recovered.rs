@@ -3,37 +3,44 @@
 use crate::logging::message;
 use crate::storage::RecoveryReport;
 
-/// Says it in the log: what was recovered, and, each as a warning, what was cut and what was set aside.
+/// Says it: what was cut or set aside in warnings of their own.
 pub(super) fn log(report: &RecoveryReport) {
-    if report.created {
-        log::info!("made a new store");
+    if let Some(lsn) = report.cut_from {
+        let bytes = report.cut_bytes;
+        log::warn!(
+            message_id = message::TAIL_CUT, lsn:% = lsn, bytes;
+            "from LSN {lsn} on nothing in the log was provable: {bytes} bytes cut and kept in quarantine"
+        );
+    }
+    if !report.quarantined.is_empty() {
+        let files = report.quarantined.join(", ");
+        log::warn!(
+            message_id = message::QUARANTINED, files = files.as_str();
+            "moved to quarantine: {files}"
+        );
+    }
+    let (operations, lsn) = (report.replayed_operations, report.last_lsn);
+    log::info!(message_id = message::RECOVERED, lsn:% = lsn, operations; "{}", whole(report));
+}
+
+fn whole(report: &RecoveryReport) -> String {
+    let mut line = if report.created {
+        "made a new store".to_owned()
     } else {
         let end = if report.clean_shutdown {
             "a clean shutdown"
         } else {
             "a crash"
         };
-        let (operations, lsn) = (report.replayed_operations, report.last_lsn);
-        log::info!(
-            message_id = message::RECOVERED, operations, lsn:% = lsn;
-            "recovered after {end}: operations replayed: {operations}, segments read: {}, last LSN {lsn}",
-            report.segments
-        );
-    }
-    if let Some(lsn) = report.cut_from {
-        let bytes = report.cut_bytes;
-        log::warn!(
-            message_id = message::TAIL_CUT, lsn:% = lsn, bytes;
-            "from LSN {lsn} on nothing was provable: {bytes} bytes cut and kept in quarantine"
-        );
-    }
-    if !report.quarantined.is_empty() {
-        let files = report.quarantined.join(", ");
-        log::warn!(message_id = message::QUARANTINED, files; "moved to quarantine: {files}");
-    }
+        format!(
+            "recovered after {end}: operations replayed: {}, segments read: {}, last LSN {}",
+            report.replayed_operations, report.segments, report.last_lsn
+        )
+    };
     for note in &report.notes {
-        log::info!("{note}");
+        line.push_str(&format!("; {note}"));
     }
+    line
 }
 
 /// What stays in the status line until the next start.
@@ -64,13 +71,13 @@ mod tests {
 
     #[test]
     fn what_was_cut_or_set_aside_is_in_the_status() {
-        let lsn = crate::storage::Lsn::from_u64(7);
         let report = RecoveryReport {
-            cut_from: Some(lsn),
+            cut_from: Some(crate::storage::Lsn::from_u64(7)),
             cut_bytes: 99,
             quarantined: vec!["a".to_owned(), "b".to_owned()],
             ..RecoveryReport::default()
         };
+        let lsn = crate::storage::Lsn::from_u64(7);
         assert_eq!(
             short(&report),
             format!(

@@ -103,7 +103,7 @@ fn act(verdict: Verdict, limit: Duration) {
         Verdict::FeedAgain => log::warn!("it moves again, and the watchdog is fed"),
         Verdict::Say(what) => {
             log::error!(
-                message_id = message::ENGINE_STUCK, reason = what;
+                message_id = message::ENGINE_STUCK, reason = what.as_str();
                 "{what}; the watchdog is not fed: if this lasts, systemd ends the daemon {} s after the \
                  last feed and starts it again",
                 limit.as_secs()
