@@ -149,7 +149,7 @@ _atlaskv__ctl() {
 
     case "${cmd}" in
         atlaskv__ctl)
-            opts="-h -V --addr --socket --timeout --format --help --version ping get put delete exists put-if-absent cas scan batch import export stats sync flush compact quarantine help"
+            opts="-h -V --addr --socket --token-file --timeout --format --help --version ping get put delete exists put-if-absent cas scan batch import export stats sync flush compact quarantine help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -160,6 +160,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -179,7 +183,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__batch)
-            opts="-h --addr --socket --timeout --format --help"
+            opts="-h --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -190,6 +194,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -209,7 +217,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__cas)
-            opts="-h --delete --if-value --if-lsn --if-absent --hex --addr --socket --timeout --format --help"
+            opts="-h --delete --if-value --if-lsn --if-absent --hex --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -231,6 +239,10 @@ _atlaskv__ctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -247,7 +259,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__compact)
-            opts="-h --addr --socket --timeout --format --help"
+            opts="-h --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -258,6 +270,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -277,7 +293,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__delete)
-            opts="-h --hex --addr --socket --timeout --format --help"
+            opts="-h --hex --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -288,6 +304,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -307,7 +327,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__exists)
-            opts="-h --hex --addr --socket --timeout --format --help"
+            opts="-h --hex --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -318,6 +338,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -337,7 +361,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__export)
-            opts="-h --output-format --prefix --from --to --addr --socket --timeout --format --help"
+            opts="-h --output-format --prefix --from --to --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -367,6 +391,10 @@ _atlaskv__ctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -383,7 +411,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__flush)
-            opts="-h --addr --socket --timeout --format --help"
+            opts="-h --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -394,6 +422,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -413,7 +445,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__get)
-            opts="-h --hex --raw --addr --socket --timeout --format --help"
+            opts="-h --hex --raw --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -424,6 +456,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -723,7 +759,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__import)
-            opts="-h --input-format --addr --socket --timeout --format --help"
+            opts="-h --input-format --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -738,6 +774,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -757,7 +797,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__ping)
-            opts="-h --addr --socket --timeout --format --help"
+            opts="-h --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -768,6 +808,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -787,7 +831,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__put)
-            opts="-h --hex --addr --socket --timeout --format --help"
+            opts="-h --hex --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -798,6 +842,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -817,7 +865,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__put__subcmd__if__subcmd__absent)
-            opts="-h --hex --addr --socket --timeout --format --help"
+            opts="-h --hex --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -828,6 +876,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -847,7 +899,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__quarantine)
-            opts="-h --addr --socket --timeout --format --help list purge help"
+            opts="-h --addr --socket --token-file --timeout --format --help list purge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -858,6 +910,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -933,7 +989,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__quarantine__subcmd__list)
-            opts="-h --addr --socket --timeout --format --help"
+            opts="-h --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -944,6 +1000,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -963,7 +1023,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__quarantine__subcmd__purge)
-            opts="-h --addr --socket --timeout --format --help"
+            opts="-h --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -974,6 +1034,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -993,7 +1057,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__scan)
-            opts="-h --prefix --from --to --limit --reverse --hex --addr --socket --timeout --format --help"
+            opts="-h --prefix --from --to --limit --reverse --hex --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1023,6 +1087,10 @@ _atlaskv__ctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1039,7 +1107,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__stats)
-            opts="-h --addr --socket --timeout --format --help"
+            opts="-h --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1050,6 +1118,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1069,7 +1141,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__sync)
-            opts="-h --addr --socket --timeout --format --help"
+            opts="-h --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1080,6 +1152,10 @@ _atlaskv__ctl() {
                     return 0
                     ;;
                 --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

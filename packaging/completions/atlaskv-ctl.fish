@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_atlaskv_ctl_global_optspecs
-    string join \n addr= socket= timeout= format= h/help V/version
+    string join \n addr= socket= token-file= timeout= format= h/help V/version
 end
 
 function __fish_atlaskv_ctl_needs_command
@@ -26,6 +26,7 @@ end
 
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_needs_command" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_needs_command" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_needs_command" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_needs_command" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_needs_command" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
@@ -50,12 +51,14 @@ complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_needs_command" -f -a "quarantine"
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand ping" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand ping" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand ping" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand ping" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand ping" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand ping" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand get" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand get" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand get" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand get" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand get" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
@@ -64,6 +67,7 @@ complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand get" -l raw -d '
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand get" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand put" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand put" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand put" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand put" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand put" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
@@ -71,6 +75,7 @@ complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand put" -l hex -d '
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand put" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand delete" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand delete" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand delete" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand delete" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand delete" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
@@ -78,6 +83,7 @@ complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand delete" -l hex -
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand delete" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand exists" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand exists" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand exists" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand exists" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand exists" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
@@ -85,6 +91,7 @@ complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand exists" -l hex -
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand exists" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand put-if-absent" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand put-if-absent" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand put-if-absent" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand put-if-absent" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand put-if-absent" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
@@ -94,6 +101,7 @@ complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand cas" -l if-value
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand cas" -l if-lsn -d 'Only if the key\'s value was set by the write with this LSN' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand cas" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand cas" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand cas" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand cas" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand cas" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
@@ -107,6 +115,7 @@ complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand scan" -l to -d '
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand scan" -l limit -d 'At most this many entries' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand scan" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand scan" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand scan" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand scan" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand scan" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
@@ -115,6 +124,7 @@ complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand scan" -l hex -d 
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand scan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand batch" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand batch" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand batch" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand batch" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand batch" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
@@ -123,6 +133,7 @@ complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand import" -l input
 jsonl\t'A JSON object with `key` or `key_hex`, and `value` or `value_hex`'"
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand import" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand import" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand import" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand import" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand import" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
@@ -134,36 +145,42 @@ complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand export" -l from 
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand export" -l to -d 'The end, exclusive' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand export" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand export" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand export" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand export" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand export" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand stats" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand stats" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand stats" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand stats" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand stats" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand sync" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand sync" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand sync" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand sync" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand sync" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand sync" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand flush" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand flush" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand flush" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand flush" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand flush" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand flush" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand compact" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand compact" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand compact" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand compact" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand compact" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand compact" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and not __fish_seen_subcommand_from list purge help" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and not __fish_seen_subcommand_from list purge help" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and not __fish_seen_subcommand_from list purge help" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and not __fish_seen_subcommand_from list purge help" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and not __fish_seen_subcommand_from list purge help" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
@@ -173,12 +190,14 @@ complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and 
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and not __fish_seen_subcommand_from list purge help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from list" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from list" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from list" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from list" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from list" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from purge" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from purge" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from purge" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from purge" -l timeout -d 'How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from purge" -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"

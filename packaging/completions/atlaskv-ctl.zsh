@@ -17,6 +17,7 @@ _atlaskv-ctl() {
     _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -37,6 +38,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -48,6 +50,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -62,6 +65,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -76,6 +80,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -89,6 +94,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -102,6 +108,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -118,6 +125,7 @@ _arguments "${_arguments_options[@]}" : \
 '--if-lsn=[Only if the key'\''s value was set by the write with this LSN]:LSN:_default' \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -138,6 +146,7 @@ _arguments "${_arguments_options[@]}" : \
 '--limit=[At most this many entries]:N:_default' \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -151,6 +160,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -164,6 +174,7 @@ _arguments "${_arguments_options[@]}" : \
 jsonl\:"A JSON object with \`key\` or \`key_hex\`, and \`value\` or \`value_hex\`"))' \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -181,6 +192,7 @@ jsonl\:"A JSON object with \`key\` or \`key_hex\`, and \`value\` or \`value_hex\
 '--to=[The end, exclusive]:KEY:_default' \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -193,6 +205,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -204,6 +217,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -216,6 +230,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -227,6 +242,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -238,6 +254,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -257,6 +274,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -268,6 +286,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
