@@ -1,6 +1,6 @@
 //! The log, one line an event: to the journal with fields, to syslog, or to standard error.
 //!
-//! Key-values of a line (`log::warn!(message_id = message::TAIL_CUT, lsn:% = lsn; "…")`) become fields of
+//! Key-values of a line (`log::warn!(message_id = message::DISK_FULL, reason; "…")`) become fields of
 //! the journal; elsewhere the text alone is shown, so the text says everything.
 
 mod events;
@@ -18,6 +18,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::connected_to_journal;
 
 pub use events::event_sink;
+pub(crate) use stderr::Rfc3339;
 pub(crate) use throttle::Throttle;
 
 use crate::config::LogTarget;
@@ -46,6 +47,12 @@ pub fn set_level(level: LevelFilter) {
     log::set_max_level(level);
 }
 
+/// Whether standard error is the journal's.
+#[must_use]
+pub fn is_in_journal() -> bool {
+    connected_to_journal()
+}
+
 /// Says that the daemon is ready, whatever the level is. Scripts wait for this line on standard error, so
 /// there it stands too, except where standard error is the journal and would only repeat it.
 pub fn announce(text: fmt::Arguments<'_>) {
@@ -59,7 +66,7 @@ pub fn announce(text: fmt::Arguments<'_>) {
             .key_values(&ready)
             .build(),
     );
-    if !matches!(logger, Logger::Stderr(_)) && !connected_to_journal() {
+    if !matches!(logger, Logger::Stderr(_)) && !is_in_journal() {
         Stderr::ForPeople.write(Level::Info, &one_line(text));
     }
 }
@@ -78,7 +85,7 @@ enum Logger {
 
 impl Logger {
     fn to(target: LogTarget) -> Logger {
-        let stderr = if connected_to_journal() {
+        let stderr = if is_in_journal() {
             Stderr::ForJournal
         } else {
             Stderr::ForPeople
@@ -137,7 +144,8 @@ impl Log for Logger {
 fn one_line(text: fmt::Arguments<'_>) -> String {
     let mut line = text.to_string().replace(char::is_control, " ");
     if line.len() > MAX_LINE {
-        line.truncate(line.floor_char_boundary(MAX_LINE));
+        let whole = |end: &usize| line.is_char_boundary(*end);
+        line.truncate((0..=MAX_LINE).rev().find(whole).unwrap_or(0));
         line.push('…');
     }
     line
