@@ -24,8 +24,8 @@ manual:
 # Units and scripts name /usr/bin; elsewhere they name PREFIX.
 stage:
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/atlaskv' '$(DESTDIR)$(SYSTEMD)/system' \
-	    '$(DESTDIR)$(PREFIX)/lib/sysusers.d' '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d' \
-	    '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(SHARE)/licenses/atlaskv'
+	    '$(DESTDIR)$(SYSTEMD)/catalog' '$(DESTDIR)$(PREFIX)/lib/sysusers.d' '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d' \
+	    '$(DESTDIR)$(DOCDIR)/examples/monitoring' '$(DESTDIR)$(SHARE)/licenses/atlaskv'
 	$(INSTALL) -d -m 0750 '$(DESTDIR)$(SYSCONFDIR)/atlaskv'
 	for binary in $(BINARIES); do \
 	    $(INSTALL_PROGRAM) -m 0755 $(RELEASE)/$$binary '$(DESTDIR)$(PREFIX)/bin/' || exit 1; \
@@ -38,10 +38,10 @@ stage:
 	    '$(DESTDIR)$(SYSTEMD)/system'/atlaskv*.service
 	$(INSTALL) -m 0644 systemd/atlaskv.sysusers '$(DESTDIR)$(PREFIX)/lib/sysusers.d/atlaskv.conf'
 	$(INSTALL) -m 0644 systemd/atlaskv.tmpfiles '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/atlaskv.conf'
-	test ! -e systemd/atlaskv.catalog || \
-	    $(INSTALL) -D -m 0644 systemd/atlaskv.catalog '$(DESTDIR)$(SYSTEMD)/catalog/atlaskv.catalog'
+	$(INSTALL) -m 0644 systemd/atlaskv.catalog '$(DESTDIR)$(SYSTEMD)/catalog/'
 	$(INSTALL) -m 0644 README.md CHANGELOG.md ARCHITECTURE.md docs/*.md '$(DESTDIR)$(DOCDIR)/'
 	$(INSTALL) -m 0644 systemd/examples/* '$(DESTDIR)$(DOCDIR)/examples/'
+	$(INSTALL) -m 0644 packaging/monitoring/* '$(DESTDIR)$(DOCDIR)/examples/monitoring/'
 	for page in packaging/man/*; do \
 	    $(INSTALL) -D -m 0644 -t '$(DESTDIR)$(SHARE)/man/man'"$${page##*.}" $$page || exit 1; \
 	done
