@@ -14,7 +14,9 @@ mod json;
 mod lines;
 mod local;
 mod output;
+mod progress;
 pub mod verify;
+mod words;
 
 pub use failure::Failure;
 pub use output::{Format, Output};
@@ -25,4 +27,17 @@ use crate::exit;
 #[must_use]
 pub fn after_help(examples: &str) -> String {
     format!("Examples:\n{}\n\n{}", examples.trim_end(), exit::table())
+}
+
+/// The command lines of the daemon and of every tool, for the manual and the shell completions.
+#[doc(hidden)]
+#[must_use]
+pub fn commands() -> [clap::Command; 4] {
+    use clap::CommandFactory;
+    [
+        compact_offline::command(),
+        ctl::command(),
+        verify::command(),
+        crate::daemon::Flags::command(),
+    ]
 }
