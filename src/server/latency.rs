@@ -2,9 +2,9 @@
 //! moment that its answer is ready to be sent. For a write that is when it is settled.
 //!
 //! What must hold:
-//! - Measuring costs a request one look at the clock and a few nanoseconds: a connection keeps its
-//!   samples to itself and hands them over with the answers it sends, under one short lock that it
-//!   shares with few others.
+//! - Measuring costs a request one look at the clock in a pipeline, two alone, and a few nanoseconds: a
+//!   connection keeps its samples to itself and hands them over with the answers it sends, under one
+//!   short lock that it shares with few others.
 //! - Memory is bounded: a histogram from a microsecond to an hour with two significant digits takes
 //!   27 KiB, there is one for each operation that happened in each of a few shards.
 //! - Nothing is ever reset: who wants the figures of a time takes the difference of two readings.
