@@ -137,11 +137,12 @@ impl Check {
     }
 }
 
-/// What a run that measured nothing ends with: a daemon that is away is critical, anything that only
-/// kept us from looking is not known.
+/// What a run that measured nothing ends with: a daemon that serves nobody is critical, anything that
+/// only kept us from looking is not known.
 fn status_of(failure: &Failure) -> Status {
-    match failure.exit() {
-        Exit::Unreachable if failure.code != "protocol-error" => Status::Critical,
+    match (failure.exit(), failure.code.as_str()) {
+        (Exit::Unreachable, "protocol-error") => Status::Unknown,
+        (Exit::Unreachable, _) | (_, "server-full") => Status::Critical,
         _ => Status::Unknown,
     }
 }
