@@ -57,14 +57,7 @@ impl Launch {
             }
         };
         let mut origins = flags.apply(&mut config);
-        if let Some(listen) = self.listen {
-            config.server.listen = listen;
-            origins.push(("server.listen", "systemd socket".to_owned()));
-        }
-        if let Some(path) = &self.admin_socket {
-            config.server.admin_socket.clone_from(path);
-            origins.push(("server.admin_socket", "systemd socket".to_owned()));
-        }
+        let warnings = self.inherit(&mut config, &source, &mut origins);
         let found = token::find(&config.server.token_file, self.credentials.as_deref())?;
         config.check(&source, found.token.is_some())?;
 
@@ -74,11 +67,44 @@ impl Launch {
         Ok(Effective {
             config,
             token: found.token,
-            warnings: found.warning.into_iter().collect(),
+            warnings: warnings.into_iter().chain(found.warning).collect(),
             items,
         })
     }
+
+    /// Puts inherited sockets over a configuration; what was configured otherwise, and is not used.
+    fn inherit(&self, config: &mut Config, source: &Source, origins: &mut Origins) -> Vec<String> {
+        let mut unused = Vec::new();
+        let mut over = |key: &'static str, configured: String, inherited: String| {
+            let is_set =
+                source.place_of(key).is_some() || origins.iter().any(|(name, _)| *name == key);
+            if is_set && configured != inherited {
+                unused.push(format!(
+                    "{key} = {configured:?} is not used: systemd handed over a socket, {inherited}"
+                ));
+            }
+            origins.push((key, "systemd socket".to_owned()));
+        };
+        if let Some(listen) = self.listen {
+            let configured = config.server.listen.to_string();
+            over("server.listen", configured, listen.to_string());
+            config.server.listen = listen;
+        }
+        if let Some(path) = &self.admin_socket {
+            let configured = config.server.admin_socket.display().to_string();
+            over(
+                "server.admin_socket",
+                configured,
+                path.display().to_string(),
+            );
+            config.server.admin_socket.clone_from(path);
+        }
+        unused
+    }
 }
+
+/// Which keys something stronger than the file has set, and what that is; the last of one key holds.
+type Origins = Vec<(&'static str, String)>;
 
 /// Every key of the configuration; of several origins the last holds.
 fn items(config: &Config, source: &Source, origins: &[(&str, String)]) -> Vec<ConfigItem> {
@@ -232,6 +258,10 @@ mod tests {
         ] {
             assert_eq!(found(&effective, key), (value, origin.as_str()), "{key}");
         }
+        assert_eq!(
+            effective.warnings[0],
+            "server.listen = \"[::1]:2\" is not used: systemd handed over a socket, 192.0.2.1:7390"
+        );
         // An inherited address is held to the same rule as one that is configured.
         std::fs::write(token, "none").unwrap();
         let refusal = launch.resolve().unwrap_err().to_string();

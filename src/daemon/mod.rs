@@ -29,15 +29,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use log::LevelFilter;
 use thiserror::Error;
 
-use crate::config::{Config, ConfigError, OnSyncFailure, Size};
+use crate::config::{Config, ConfigError, LogTarget, OnSyncFailure, Size};
 use crate::exit::Exit;
-use crate::logging;
-use crate::metrics::{self, MetricsError};
+use crate::logging::{self, message};
+use crate::metrics::{self, Metrics, MetricsError};
 use crate::protocol::{ConfigItem, Limits, Token};
 use crate::server::{BindError, Control, Inherited, Listeners, Server, Settings};
-use crate::storage::{AtlasError, Engine, Event, Options, RealDisk, RecoveryReport};
+use crate::storage::{AtlasError, Engine, Event, Options, RealDisk};
 use effective::{Effective, Launch};
 use reload::Reloader;
 use reporter::{Note, Notes, Reporter};
@@ -120,16 +121,14 @@ pub fn main() -> ExitCode {
         }
     };
     let ended = if flags.check_config {
-        check(flags)
+        check(flags).inspect_err(complain)
     } else {
-        start(flags)
+        start(flags).inspect_err(report)
     };
+    logging::flush();
     match ended {
         Ok(()) => Exit::Done.into(),
-        Err(failure) => {
-            report(&failure);
-            failure.exit().into()
-        }
+        Err(failure) => failure.exit().into(),
     }
 }
 
@@ -171,14 +170,25 @@ fn check(flags: Flags) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says on standard error why nothing was started.
 #[expect(
     clippy::print_stderr,
     reason = "the log starts after the configuration is read"
 )]
+fn complain(failure: &Failure) {
+    eprintln!("atlaskvd: {failure}");
+}
+
+/// Tells log and service manager why the daemon ends. Before the log has started that is the journal, where
+/// there is one, or else standard error.
 fn report(failure: &Failure) {
-    match failure {
-        Failure::Config(_) | Failure::Inherited { .. } => eprintln!("atlaskvd: {failure}"),
-        _ => log::error!("{failure}"),
+    let exit_code = failure.exit().code();
+    let before_log = matches!(failure, Failure::Config(_) | Failure::Inherited { .. });
+    if before_log && !logging::is_in_journal() {
+        complain(failure);
+    } else {
+        logging::start(LogTarget::Auto, LevelFilter::Error);
+        log::error!(message_id = message::START_FAILED, exit_code; "{failure}");
     }
     reporter::tell_failure(&failure.to_string());
 }
@@ -193,7 +203,10 @@ fn start(flags: Flags) -> Result<(), Failure> {
     let address = admin.and_then(|socket| socket.local_addr().ok());
     launch.admin_socket = address.and_then(|address| address.as_pathname().map(Into::into));
     let effective = launch.resolve()?;
-    logging::start(effective.config.log.level.into());
+    logging::start(
+        effective.config.log.target,
+        effective.config.log.level.into(),
+    );
     for warning in &effective.warnings {
         log::warn!("{warning}");
     }
@@ -214,6 +227,7 @@ fn run(
     let signals = signals::watch(wishes.clone()).map_err(cannot("watch for signals"))?;
     let config = effective.config.clone();
     let max_connections = limits::fit(&config);
+    limits::check_memory_score();
     let exit_on_failure = AtomicBool::new(config.storage.on_sync_failure == OnSyncFailure::Exit);
     let exit_on_failure = Arc::new(exit_on_failure);
     let options = options(&config, &notes, &wishes, &exit_on_failure);
@@ -222,7 +236,7 @@ fn run(
         &config.storage.data_dir,
         options,
     )?);
-    log_recovery(engine.recovery_report());
+    recovered::log(engine.recovery_report());
     signals.begin_graceful();
 
     let settings = settings(&config, max_connections, effective.token.clone());
@@ -237,7 +251,7 @@ fn run(
     let served = daemon.serve(&config, inherited, settings);
     let closed = engine.close().map_err(Failure::Engine);
     served.and(closed)?;
-    log::info!("stopped: everything is flushed and synced");
+    log::info!(message_id = message::STOPPED; "stopped: everything is flushed and synced");
     Ok(())
 }
 
@@ -265,28 +279,10 @@ impl Daemon {
         let server = Server::start(Arc::clone(&self.engine), listeners, settings, control);
         let mut server = server.map_err(cannot("start the server"))?;
         self.reloader.attach(server.handle());
-        let watchdog = Watchdog::start(&self.engine, &server.handle());
-        let watchdog = watchdog.map_err(cannot("start the watchdog"))?;
-        let listen = config.metrics.listen;
-        let metrics = listen.map(|listen| metrics::start(listen, server.handle()));
-        let metrics = metrics.transpose()?;
-        if let Some(metrics) = &metrics {
-            log::info!("metrics on http://{}/metrics", metrics.address());
-        }
-        // Scripts wait for this line and read the port from it.
-        logging::announce(format_args!(
-            "atlaskvd {} ready on {}, admin socket {}, data {}",
-            env!("CARGO_PKG_VERSION"),
-            server.address(),
-            admin_socket.display(),
-            config.storage.data_dir.display(),
-        ));
-        self.notes.send(Note::Ready {
-            engine: Arc::clone(&self.engine),
-            sync: config.storage.sync.to_string(),
-            recovered: recovered::short(self.engine.recovery_report()),
-        });
-        let reason = self.wait_for_reason();
+        let (watchdog, reason) = match self.accompany(config, &server) {
+            Ok((watchdog, _metrics)) => (watchdog, self.wait_for_reason()),
+            Err(failure) => (None, Err(failure)),
+        };
         self.notes.send(Note::Stopping);
         let drained = self.wishes.clone();
         server.stop(move || {
@@ -301,12 +297,42 @@ impl Daemon {
         reason
     }
 
+    /// Starts what goes along with a server, and says that the daemon is ready.
+    fn accompany(
+        &self,
+        config: &Config,
+        server: &Server,
+    ) -> Result<(Option<Watchdog>, Option<Metrics>), Failure> {
+        let listen = config.metrics.listen;
+        let metrics = listen.map(|listen| metrics::start(listen, server.handle()));
+        let metrics = metrics.transpose()?;
+        if let Some(metrics) = &metrics {
+            log::info!("metrics on http://{}/metrics", metrics.address());
+        }
+        let watchdog = Watchdog::start(&self.engine, &server.handle());
+        let watchdog = watchdog.map_err(cannot("start the watchdog"))?;
+        // Scripts wait for this line and read the port from it.
+        logging::announce(format_args!(
+            "atlaskvd {} ready on {}, admin socket {}, data {}",
+            env!("CARGO_PKG_VERSION"),
+            server.address(),
+            config.server.admin_socket.display(),
+            config.storage.data_dir.display(),
+        ));
+        self.notes.send(Note::Ready {
+            engine: Arc::clone(&self.engine),
+            sync: config.storage.sync.to_string(),
+            recovered: recovered::short(self.engine.recovery_report()),
+        });
+        Ok((watchdog, metrics))
+    }
+
     /// Waits until there is a reason to stop.
     fn wait_for_reason(&self) -> Result<(), Failure> {
         loop {
             match self.inbox.recv() {
                 Ok(Wish::Stop { signal }) => {
-                    log::info!("{signal}: stopping");
+                    log::info!(message_id = message::STOPPING, signal; "{signal}: stopping");
                     return Ok(());
                 }
                 Ok(Wish::Reload) => {
@@ -390,15 +416,5 @@ pub(crate) fn settings(config: &Config, max_connections: usize, token: Option<To
         },
         token,
         sync: storage.sync.to_string(),
-    }
-}
-
-/// Says what the start found and did, in one line; a warning when something was lost or set aside.
-fn log_recovery(report: &RecoveryReport) {
-    let line = recovered::whole(report);
-    if recovered::is_lossy(report) {
-        log::warn!("{line}");
-    } else {
-        log::info!("{line}");
     }
 }

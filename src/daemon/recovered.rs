@@ -1,38 +1,39 @@
 //! What the start found and did, told once: whole in the log, short in the status line.
 
+use crate::logging::message;
 use crate::storage::RecoveryReport;
 
-/// One line for the log.
-pub(super) fn whole(report: &RecoveryReport) -> String {
-    let mut line = if report.created {
-        "made a new store".to_owned()
+/// Says it in the log: what was recovered, and, each as a warning, what was cut and what was set aside.
+pub(super) fn log(report: &RecoveryReport) {
+    if report.created {
+        log::info!("made a new store");
     } else {
         let end = if report.clean_shutdown {
             "a clean shutdown"
         } else {
             "a crash"
         };
-        format!(
-            "recovered after {end}: operations replayed: {}, segments read: {}, last LSN {}",
-            report.replayed_operations, report.segments, report.last_lsn
-        )
-    };
+        let (operations, lsn) = (report.replayed_operations, report.last_lsn);
+        log::info!(
+            message_id = message::RECOVERED, operations, lsn:% = lsn;
+            "recovered after {end}: operations replayed: {operations}, segments read: {}, last LSN {lsn}",
+            report.segments
+        );
+    }
     if let Some(lsn) = report.cut_from {
-        line.push_str(&format!(
-            "; from LSN {lsn} on nothing was provable: {} bytes cut and kept in quarantine",
-            report.cut_bytes
-        ));
+        let bytes = report.cut_bytes;
+        log::warn!(
+            message_id = message::TAIL_CUT, lsn:% = lsn, bytes;
+            "from LSN {lsn} on nothing was provable: {bytes} bytes cut and kept in quarantine"
+        );
     }
     if !report.quarantined.is_empty() {
-        line.push_str(&format!(
-            "; moved to quarantine: {}",
-            report.quarantined.join(", ")
-        ));
+        let files = report.quarantined.join(", ");
+        log::warn!(message_id = message::QUARANTINED, files; "moved to quarantine: {files}");
     }
     for note in &report.notes {
-        line.push_str(&format!("; {note}"));
+        log::info!("{note}");
     }
-    line
 }
 
 /// What stays in the status line until the next start.
@@ -57,30 +58,19 @@ pub(super) fn short(report: &RecoveryReport) -> String {
     line
 }
 
-/// Whether something was cut or set aside.
-pub(super) fn is_lossy(report: &RecoveryReport) -> bool {
-    report.cut_from.is_some() || !report.quarantined.is_empty()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_was_cut_or_set_aside_is_in_both() {
+    fn what_was_cut_or_set_aside_is_in_the_status() {
+        let lsn = crate::storage::Lsn::from_u64(7);
         let report = RecoveryReport {
-            cut_from: Some(crate::storage::Lsn::from_u64(7)),
+            cut_from: Some(lsn),
             cut_bytes: 99,
             quarantined: vec!["a".to_owned(), "b".to_owned()],
             ..RecoveryReport::default()
         };
-        assert!(is_lossy(&report) && !is_lossy(&RecoveryReport::default()));
-        let whole = whole(&report);
-        assert!(
-            whole.contains("a crash") && whole.contains("quarantine: a, b"),
-            "{whole}"
-        );
-        let lsn = crate::storage::Lsn::from_u64(7);
         assert_eq!(
             short(&report),
             format!(

@@ -10,6 +10,7 @@ use super::effective::{Effective, Launch};
 use super::reporter::{Note, Notes};
 use super::{limits, settings};
 use crate::config::OnSyncFailure;
+use crate::logging::{self, message};
 use crate::protocol::{ConfigItem, ReloadReport};
 use crate::server::{Control, Handle};
 use crate::storage::Engine;
@@ -75,15 +76,22 @@ impl Reloader {
 
     fn apply(&self) -> Result<ReloadReport, String> {
         let server = self.server.get().ok_or("the daemon is still starting")?;
-        let newer = self.launch.resolve().map_err(|error| error.to_string())?;
+        let mut newer = self.launch.resolve().map_err(|error| error.to_string())?;
+        let engine = self.engine.reconfigure(&newer.config.options());
+        let mut stuck = engine.map_err(|error| error.to_string())?;
+        if stuck.contains(&"sync") {
+            // Writing has stopped: what the engine does is what hello and the status must say.
+            stuck.push("sync_interval_ms");
+            let (old, new) = (lock(&self.current), &mut newer.config.storage);
+            new.sync = old.config.storage.sync;
+            new.sync_interval_ms = old.config.storage.sync_interval_ms;
+        }
         let config = &newer.config;
-        let engine = self.engine.reconfigure(&config.options());
-        let stuck = engine.map_err(|error| error.to_string())?;
 
         // From here on nothing can fail.
         let max_connections = limits::fit(config);
         server.reconfigure(settings(config, max_connections, newer.token.clone()));
-        log::set_max_level(config.log.level.into());
+        logging::set_level(config.log.level.into());
         let exit = config.storage.on_sync_failure == OnSyncFailure::Exit;
         self.exit_on_failure.store(exit, Ordering::Release);
         for warning in &newer.warnings {
@@ -109,7 +117,10 @@ impl Control for Reloader {
         let refusal = outcome.as_ref().err().cloned();
         match &outcome {
             Ok(report) => log_report(report),
-            Err(why) => log::error!("reload refused, the old configuration stays in force: {why}"),
+            Err(why) => log::error!(
+                message_id = message::RELOAD_REFUSED, reason = why;
+                "reload refused, the old configuration stays in force: {why}"
+            ),
         }
         let sync = lock(&self.current).config.storage.sync.to_string();
         self.notes.send(Note::Reloaded { refusal, sync });
@@ -118,14 +129,16 @@ impl Control for Reloader {
 }
 
 fn log_report(report: &ReloadReport) {
-    match report.changed.as_slice() {
-        [] => log::info!("reloaded the configuration: nothing has changed"),
-        changed => log::info!("reloaded the configuration: changed {}", changed.join(", ")),
-    }
+    let changed = match report.changed.as_slice() {
+        [] => "nothing has changed".to_owned(),
+        changed => format!("changed {}", changed.join(", ")),
+    };
+    log::info!(message_id = message::RELOADED, changed; "reloaded the configuration: {changed}");
     if !report.needs_restart.is_empty() {
+        let keys = report.needs_restart.join(", ");
         log::warn!(
-            "the new value of {} needs a restart: the old one stays in force until then",
-            report.needs_restart.join(", ")
+            message_id = message::RESTART_NEEDED, keys;
+            "the new value of {keys} needs a restart: the old one stays in force until then"
         );
     }
 }

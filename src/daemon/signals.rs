@@ -11,6 +11,7 @@ use signal_hook::iterator::Signals;
 
 use super::Wish;
 use crate::exit::Exit;
+use crate::logging::{self, message};
 
 /// How signals are answered: before the store is open by exiting at once, which recovery allows at every
 /// step, afterwards by a graceful stop.
@@ -49,7 +50,11 @@ pub(super) fn watch(wishes: Sender<Wish>) -> io::Result<Watch> {
                 if let Wish::Stop { signal } = wish
                     && !watch.graceful.load(Ordering::Acquire)
                 {
-                    log::info!("{signal} during the start: stopped, the next start begins anew");
+                    log::info!(
+                        message_id = message::STOPPING, signal;
+                        "{signal} during the start: stopped, the next start begins anew"
+                    );
+                    logging::flush();
                     std::process::exit(i32::from(Exit::Done.code()));
                 }
                 if wishes.send(wish).is_err() {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::logging::message;
 use crate::server::Handle;
 use crate::storage::Engine;
 
@@ -28,7 +29,8 @@ pub(super) struct Watchdog {
 impl Watchdog {
     /// Starts it, if the manager has a watchdog.
     pub(super) fn start(engine: &Arc<Engine>, server: &Handle) -> io::Result<Option<Watchdog>> {
-        let Some(limit) = sd_notify::watchdog_enabled() else {
+        let limit = sd_notify::watchdog_enabled();
+        let Some(limit) = limit.filter(|limit| !limit.is_zero()) else {
             return Ok(None);
         };
         let (engine, server) = (Arc::clone(engine), server.clone());
@@ -101,6 +103,7 @@ fn act(verdict: Verdict, limit: Duration) {
         Verdict::FeedAgain => log::warn!("it moves again, and the watchdog is fed"),
         Verdict::Say(what) => {
             log::error!(
+                message_id = message::ENGINE_STUCK, reason = what;
                 "{what}; the watchdog is not fed: if this lasts, systemd ends the daemon {} s after the \
                  last feed and starts it again",
                 limit.as_secs()

@@ -7,6 +7,8 @@
 
 mod connection;
 mod http;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::io;

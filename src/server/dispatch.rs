@@ -18,6 +18,7 @@ use super::scans::Scans;
 use super::slowlog::Subject;
 use super::stream::Plane;
 use super::{Settings, Shared, status};
+use crate::logging::message;
 use crate::protocol::opcode::request as opcode;
 use crate::protocol::{
     BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Frame, HEADER_SIZE, Limits,
@@ -478,7 +479,10 @@ impl<'a> Session<'a> {
             ErrorCode::Damaged | ErrorCode::Io | ErrorCode::Internal
         );
         if is_ours && self.shared.failures.is_due() {
-            log::error!("a request failed: {error}");
+            log::error!(
+                message_id = message::REQUEST_FAILED, reason:% = error;
+                "a request failed: {error}"
+            );
         }
         Response::error(code, error.to_string())
     }

@@ -17,7 +17,7 @@ use crate::logging::Throttle;
 use crate::protocol::{ConfigItem, ErrorCode, ReloadReport, Request, Response, frame};
 use crate::storage::{Engine, Options, RealDisk};
 
-fn shared(dir: &tempfile::TempDir) -> Shared {
+pub(super) fn shared(dir: &tempfile::TempDir) -> Shared {
     let engine = Engine::open(RealDisk::shared(), dir.path(), Options::default()).unwrap();
     let mut settings = crate::daemon::settings(&Config::default(), 1, None);
     settings.read_timeout = Duration::from_millis(1);
@@ -39,7 +39,7 @@ fn shared(dir: &tempfile::TempDir) -> Shared {
 }
 
 /// Handles one request and returns its answer.
-fn ask(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) -> Response {
+pub(super) fn ask(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) -> Response {
     handle(session, out, request);
     session.settle(out);
     let (frame, _) = frame::decode(out.bytes(), u32::MAX).unwrap().unwrap();
@@ -48,7 +48,7 @@ fn ask(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) -> Re
     answer
 }
 
-fn handle(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) {
+pub(super) fn handle(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) {
     let mut bytes = Vec::new();
     request.encode(1, u32::MAX, &mut bytes).unwrap();
     let (frame, _) = frame::decode(&bytes, u32::MAX).unwrap().unwrap();

@@ -31,6 +31,8 @@ mod outbox;
 mod registry;
 mod scans;
 mod slowlog;
+#[cfg(test)]
+mod slowlog_tests;
 mod status;
 mod stream;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! nothing was cut, the latency of an operation that did not happen) has no figure.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -16,6 +16,9 @@ use super::stream::Plane;
 use crate::protocol::StatValue;
 use crate::storage::disk::count;
 use crate::storage::{RecoveryReport, Stats};
+
+/// How long a healthy engine may take to show that it moves.
+const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A moment's figures of a server and its engine.
 #[derive(Debug, Clone)]
@@ -74,7 +77,10 @@ pub(super) fn health(shared: &Shared) -> Result<(), String> {
     }
     let stats = shared.engine.stats();
     match (stats.state.as_str(), stats.state_reason.as_str()) {
-        ("running", _) => Ok(()),
+        ("running", _) => {
+            let probed = shared.engine.probe(PROBE_PATIENCE);
+            probed.map_err(|stuck| format!("stuck: {stuck}"))
+        }
         (state, "") => Err(state.to_owned()),
         (state, reason) => Err(format!("{state}: {reason}")),
     }

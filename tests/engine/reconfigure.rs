@@ -86,9 +86,9 @@ fn away_from_every_write_a_writer_sees_what_it_wrote() {
         let writer = scope.spawn(|| engine.put(b"key", b"new").unwrap());
         disk.wait_for_call_at_gate();
         follow(&engine, WalSyncStrategy::OsDefault);
+        assert_eq!(engine.get(b"key").unwrap().unwrap().value, "new");
         engine.put(b"other", b"new").unwrap();
         assert!(engine.exists(b"other").unwrap());
-        assert_eq!(engine.get(b"key").unwrap().unwrap().value, "new");
         disk.open_gate();
         writer.join().unwrap();
     });
@@ -103,6 +103,8 @@ fn a_shorter_interval_counts_at_once() {
     ] {
         let engine = store::open(&disk, &options(old)).unwrap();
         let lsn = engine.put(b"key", b"value").unwrap();
+        // The sync thread has seen the write, and sleeps.
+        engine.probe(HANG).unwrap();
         follow(&engine, WalSyncStrategy::Interval { ms: 1 });
         let until = Instant::now() + HANG;
         while engine.stats().durable_lsn < lsn.as_u64() {
