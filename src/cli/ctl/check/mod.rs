@@ -39,6 +39,9 @@ pub(super) const EXIT_CODES: &str = "Exit codes, those of monitoring plugins:
 ///
 /// Ranges say which values are well: N (from 0 to N), N: (from N on), ~:N (up to N), N:M (from N to
 /// M), @N:M (outside of N to M).
+///
+/// It exits with 0 for OK, 1 for WARNING, 2 for CRITICAL (a daemon that cannot be reached too) and 3
+/// for UNKNOWN: wrong arguments, or what could not be looked at.
 #[derive(Debug, Args)]
 #[command(after_help = format!("Examples:\n{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(super) struct Check {
