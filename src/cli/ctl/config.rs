@@ -19,8 +19,7 @@ const DEFAULT_FILE: &str = "/etc/atlaskv/atlaskv.toml";
 
 /// Check a configuration file, show the configuration in force, or compare the two.
 ///
-/// A file is judged as atlaskvd itself judges it. Where the token is a credential of systemd, name
-/// its directory: CREDENTIALS_DIRECTORY=/run/credentials/atlaskv.service.
+/// A file is judged as atlaskvd itself judges it.
 #[derive(Debug, Args)]
 #[command(after_help = after_help(
     "  atlaskv-ctl config check\n  atlaskv-ctl config show\n  atlaskv-ctl config diff && echo the file is in force"
@@ -33,6 +32,9 @@ pub(super) struct Config {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Check a file as atlaskvd --check-config does, and give advice; exit with 2 when it is refused.
+    ///
+    /// Where the token is a credential of systemd, name its directory in the environment:
+    /// CREDENTIALS_DIRECTORY=/run/credentials/atlaskv.service.
     #[command(after_help = after_help("  atlaskv-ctl config check\n  atlaskv-ctl config check ./atlaskv.toml"))]
     Check {
         /// The file.

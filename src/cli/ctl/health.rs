@@ -26,21 +26,13 @@ impl Health {
     pub(super) fn run(self, session: &mut Session) -> Result<()> {
         let mut client = session.target.connect_within(Plane::Data, PATIENCE)?;
         let figures = Figures::ask(&mut client)?;
+        if let Some(failure) = refusal(&figures) {
+            return Err(failure);
+        }
         let (state, reason) = (
             figures.text("engine.state"),
             figures.text("engine.state_reason"),
         );
-        if let Some(why) = figures.refuses_writes() {
-            // What is closed answers nobody for long.
-            let exit = match state {
-                "closed" => Exit::Unreachable,
-                _ => Exit::Refused,
-            };
-            let message = format!("it serves reads only: {why}");
-            return Err(Failure::new(exit, state, message)
-                .with("state", state)
-                .with("reason", reason));
-        }
         let uptime = figures.number("server.uptime_s").unwrap_or(0);
         let line = format!("healthy: {state}, up {}", duration_s(uptime));
         let document = object([
@@ -49,5 +41,41 @@ impl Health {
             ("uptime_s", uptime.into()),
         ]);
         session.output.result(&line, document)
+    }
+}
+
+/// What is wrong with a store that takes no writes.
+fn refusal(figures: &Figures) -> Option<Failure> {
+    let why = figures.refuses_writes()?;
+    let state = figures.text("engine.state");
+    let exit = match state {
+        // It is stopping: soon it answers nobody.
+        "closed" => Exit::Unreachable,
+        _ => Exit::Refused,
+    };
+    let failure = Failure::new(exit, state, format!("it serves reads only: {why}"));
+    Some(
+        failure
+            .with("state", state)
+            .with("reason", figures.text("engine.state_reason")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::StatValue;
+
+    #[test]
+    fn a_store_that_only_reads_is_8_and_one_that_closes_is_5() {
+        let ends = |state: &str| {
+            let figures = Figures::of(&[("engine.state", StatValue::Text(state.to_owned()))]);
+            refusal(&figures).map(|failure| (failure.exit, failure.code))
+        };
+        assert_eq!(ends("running"), None);
+        for state in ["read-only", "disk-full"] {
+            assert_eq!(ends(state), Some((Exit::Refused, state.to_owned())));
+        }
+        assert_eq!(ends("closed").unwrap().0, Exit::Unreachable);
     }
 }

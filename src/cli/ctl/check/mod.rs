@@ -39,6 +39,9 @@ pub(super) const EXIT_CODES: &str = "Exit codes, those of monitoring plugins:
 ///
 /// Ranges say which values are well: N (from 0 to N), N: (from N on), ~:N (up to N), N:M (from N to
 /// M), @N:M (outside of N to M).
+///
+/// It exits with 0 for OK, 1 for WARNING, 2 for CRITICAL (a daemon that cannot be reached too) and 3
+/// for UNKNOWN: wrong arguments, or what could not be looked at.
 #[derive(Debug, Args)]
 #[command(after_help = format!("Examples:\n{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(super) struct Check {
@@ -137,11 +140,12 @@ impl Check {
     }
 }
 
-/// What a run that measured nothing ends with: a daemon that is away is critical, anything that only
-/// kept us from looking is not known.
+/// What a run that measured nothing ends with: a daemon that serves nobody is critical, anything that
+/// only kept us from looking is not known.
 fn status_of(failure: &Failure) -> Status {
-    match failure.exit() {
-        Exit::Unreachable if failure.code != "protocol-error" => Status::Critical,
+    match (failure.exit(), failure.code.as_str()) {
+        (Exit::Unreachable, "protocol-error") => Status::Unknown,
+        (Exit::Unreachable, _) | (_, "server-full") => Status::Critical,
         _ => Status::Unknown,
     }
 }

@@ -291,6 +291,19 @@ fn config_file(host: &Host, process: u32) -> Option<PathBuf> {
 fn unit(patient: &Patient, unit: &Unit, report: &mut Report) {
     let (name, subject) = (&patient.unit_name, "unit");
     let restart = format!("systemctl daemon-reload && systemctl restart {name}");
+    match unit.get("ActiveState") {
+        "failed" => {
+            let what = format!("{name} has failed");
+            let mend = format!("systemctl status {name}; journalctl -x -u {name} -e");
+            report.add(Severity::Problem, subject, what, mend);
+        }
+        "inactive" => {
+            let what = format!("{name} is not started");
+            let mend = format!("systemctl start {name}");
+            report.add(Severity::Warning, subject, what, mend);
+        }
+        _ => {}
+    }
     if unit.get("NeedDaemonReload") == "yes" {
         let what = format!("{name} was changed on disk, and systemd has not read it again");
         report.add(Severity::Warning, subject, what, restart.clone());

@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::exit_code::failure;
 use super::figures::Figures;
 use super::{Plane, Result, Session};
 use crate::cli::json::object;
@@ -33,7 +34,7 @@ const DEFAULT_DATA_DIRS: [&str; 2] = ["/var/lib/atlaskv", "./atlaskv-data"];
 /// are only said.
 #[derive(Debug, Args)]
 #[command(after_help = after_help(
-    "  atlaskv-ctl doctor\n  sudo atlaskv-ctl doctor --unit atlaskv@orders.service --data-dir /var/lib/atlaskv-orders\n  \
+    "  atlaskv-ctl doctor\n  sudo atlaskv-ctl --socket /run/atlaskv-orders/atlaskv.sock doctor --unit atlaskv@orders.service\n  \
      atlaskv-ctl --format json doctor | jq '.findings[].mend'"
 ))]
 pub(super) struct Doctor {
@@ -121,12 +122,7 @@ impl Doctor {
 
     /// Gathers what can be had; what cannot goes into the report.
     fn patient(self, session: &Session, report: &mut Report) -> Patient {
-        let figures = figures(session)
-            .map_err(|failure| report.unseen("store", failure.message))
-            .ok();
-        let config = config(session)
-            .map_err(|failure| report.unseen("configuration in force", failure.message))
-            .unwrap_or_default();
+        let (figures, config) = ask(session, report);
         let host = Host::here();
         let unit = host
             .unit(&self.unit, &examine::PROPERTIES)
@@ -148,16 +144,21 @@ impl Doctor {
     }
 }
 
-fn figures(session: &Session) -> Result<Figures> {
-    let mut client = session.target.connect_within(Plane::Data, PATIENCE)?;
-    Figures::ask(&mut client)
-}
-
-fn config(session: &Session) -> Result<Vec<ConfigItem>> {
-    let mut client = session
-        .target
-        .connect_within(Plane::Administration, PATIENCE)?;
-    client.config().map_err(super::exit_code::failure)
+/// Figures and configuration: over the Unix socket, which wants no token; else figures alone.
+fn ask(session: &Session, report: &mut Report) -> (Option<Figures>, Vec<ConfigItem>) {
+    let connect = |plane| session.target.connect_within(plane, PATIENCE);
+    let asked = connect(Plane::Administration).and_then(|mut client| {
+        let config = client.config().map_err(failure)?;
+        Ok((Figures::ask(&mut client)?, config))
+    });
+    let refused = match asked {
+        Ok((figures, config)) => return (Some(figures), config),
+        Err(failure) => failure,
+    };
+    report.unseen("configuration in force", refused.message);
+    let figures = connect(Plane::Data).and_then(|mut client| Figures::ask(&mut client));
+    let figures = figures.map_err(|failure| report.unseen("store", failure.message));
+    (figures.ok(), Vec::new())
 }
 
 /// The daemon's own, or the first of the usual places that is there.

@@ -184,6 +184,8 @@ fn memory_settings_are_found() {
 #[test]
 fn a_unit_that_drifts_is_found() {
     for (from, to, what, mend) in [
+        ("=active", "=failed", "has failed", "journalctl"),
+        ("=active", "=inactive", "is not started", "systemctl start"),
         (
             "NeedDaemonReload=no",
             "NeedDaemonReload=yes",
