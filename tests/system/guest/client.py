@@ -6,7 +6,8 @@
     client.py check ACKS        every write noted there is in the store; 1 if one is not
     client.py knock             connects, asks and hangs up, again and again, until SIGTERM; then says how
                                 often that was refused or broken off
-    client.py hold N            holds N connections open until SIGTERM; says when it has them
+    client.py fill --number N --value-size B    prints N entries as `atlaskv-ctl import` takes them
+    client.py hold --number N            holds N connections open until SIGTERM; says when it has them
 """
 
 import argparse
@@ -204,10 +205,17 @@ def hold(given):
     return 0
 
 
+def fill(given):
+    """Entries whose keys sort as they are printed."""
+    for number in range(given.number):
+        print(f"fill:{number:08}\t{value_of('fill', number, given.value_size).decode()}")
+    return 0
+
+
 def main():
     """Does what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=["load", "check", "knock", "hold"])
+    parser.add_argument("what", choices=list(COMMANDS))
     parser.add_argument("acks", nargs="?", type=pathlib.Path)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--value-size", type=int, default=100)
@@ -218,7 +226,10 @@ def main():
     given.address = ("127.0.0.1", given.port)
     given.token = given.token_file.read_bytes().strip() if given.token_file else None
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    return {"load": load, "check": check, "knock": knock, "hold": hold}[given.what](given)
+    return COMMANDS[given.what](given)
+
+
+COMMANDS = {"load": load, "check": check, "knock": knock, "hold": hold, "fill": fill}
 
 
 if __name__ == "__main__":

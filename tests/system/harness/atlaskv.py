@@ -54,6 +54,13 @@ def set_faults(machine, faults):
     machine.write(FAULTS, faults)
 
 
+def fill(machine, mebibytes):
+    """Imports so much; what was imported stays in the file that it returns."""
+    path = "/opt/atlaskv-test/fill.tsv"
+    machine.must(f"{CLIENT} fill --number {mebibytes * 64} --value-size 16384 > {path} && atlaskv-ctl import {path}")
+    return path
+
+
 def stats(machine):
     """The figures of `atlaskv-ctl stats`."""
     return json.loads(machine.must("atlaskv-ctl --format json stats"))["stats"]
