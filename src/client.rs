@@ -32,7 +32,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use crate::protocol::{
-    BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Limits, ServerInfo, StatValue,
+    BatchOperation, CompactionReport, ConfigItem, Entry, ErrorCode, Expected, Limits, ReloadReport,
+    ServerInfo, SlowRequest, StatValue, Token,
 };
 use crate::protocol::{Request, Response, VERSION};
 use connection::Connection;
@@ -55,6 +56,8 @@ pub struct ClientOptions {
     pub write_timeout: Option<Duration>,
     /// Who this is, for the server's log.
     pub name: String,
+    /// The secret that the server wants of TCP clients. It goes over the wire in the clear.
+    pub token: Option<Token>,
     /// The largest answer accepted, in bytes, whatever the server says its limit is.
     pub max_answer_size: u32,
     /// Requests of a pipeline that may wait for their answers.
@@ -71,6 +74,7 @@ impl Default for ClientOptions {
             read_timeout: Some(Duration::from_secs(90)),
             write_timeout: Some(Duration::from_secs(90)),
             name: concat!("atlaskv-client/", env!("CARGO_PKG_VERSION")).to_owned(),
+            token: None,
             max_answer_size: 512 * 1024 * 1024,
             pipeline_requests: 1024,
             pipeline_bytes: 8 * 1024 * 1024,
@@ -128,6 +132,7 @@ impl Client {
         let server = match connection.ask(&Request::Hello {
             client: &options.name,
             max_version: VERSION,
+            token: options.token.clone(),
         })? {
             Response::Hello(server) => server,
             other => return Err(connection.unexpected(&other)),
@@ -291,6 +296,31 @@ impl Client {
     /// Administrative: removes the files in quarantine; returns name and bytes of each.
     pub fn quarantine_purge(&mut self) -> Result<Vec<(String, u64)>> {
         self.quarantine(&Request::QuarantinePurge)
+    }
+
+    /// Administrative: the configuration in force.
+    pub fn config(&mut self) -> Result<Vec<ConfigItem>> {
+        match self.request(&Request::Config)? {
+            Response::Config(items) => Ok(items),
+            other => Err(self.connection.unexpected(&other)),
+        }
+    }
+
+    /// Administrative: reads the configuration again, and waits until what can change has changed.
+    /// [`ErrorCode::ReloadRefused`]: the old one stays in force, and the message says why.
+    pub fn reload(&mut self) -> Result<ReloadReport> {
+        match self.request(&Request::Reload)? {
+            Response::Reloaded(report) => Ok(report),
+            other => Err(self.connection.unexpected(&other)),
+        }
+    }
+
+    /// Administrative: the latest requests that took long, at most `limit`; 0: all that are kept.
+    pub fn slowlog(&mut self, limit: u32) -> Result<Vec<SlowRequest>> {
+        match self.request(&Request::Slowlog { limit })? {
+            Response::Slowlog(requests) => Ok(requests),
+            other => Err(self.connection.unexpected(&other)),
+        }
     }
 
     fn write(&mut self, request: &Request<'_>) -> Result<u64> {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::daemon;
-use crate::server::{Listeners, Server};
+use crate::protocol::Token;
+use crate::server::{Listeners, NoControl, Server, Settings};
 use crate::storage::{Engine, RealDisk};
 
 /// Connections that an example may have.
@@ -17,10 +18,27 @@ const MAX_CONNECTIONS: usize = 8;
 /// # Errors
 /// What the start of a daemon can meet.
 pub fn serve(dir: &Path) -> Result<Server, Box<dyn Error>> {
+    serve_with_token(dir, None)
+}
+
+/// As [`serve`], and TCP clients must present the token.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_with_token(dir: &Path, token: Option<Token>) -> Result<Server, Box<dyn Error>> {
     let mut config = Config::embedded(dir);
     config.server.listen.set_port(0);
     let engine = Engine::open(RealDisk::shared(), dir, config.options())?;
     let listeners = Listeners::bind(config.server.listen, &config.server.admin_socket)?;
-    let settings = daemon::settings(&config, MAX_CONNECTIONS);
-    Ok(Server::start(Arc::new(engine), listeners, settings)?)
+    let settings = Settings {
+        token,
+        ..daemon::settings(&config, MAX_CONNECTIONS)
+    };
+    let control = Arc::new(NoControl);
+    Ok(Server::start(
+        Arc::new(engine),
+        listeners,
+        settings,
+        control,
+    )?)
 }

@@ -40,7 +40,7 @@ pub fn event_sink() -> EventSink {
     let (replay, stall) = (Throttle::default(), Throttle::default());
     Arc::new(move |event| {
         let due = match event {
-            Event::Replaying { .. } => replay.is_due(),
+            Event::Replaying { .. } | Event::Closing { .. } => replay.is_due(),
             Event::Stalled { .. } => stall.is_due(),
             _ => true,
         };

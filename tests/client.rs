@@ -17,7 +17,10 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use atlaskv::client::{Client, ClientError, ClientOptions, Limits, ScanOptions, ServerInfo};
+use atlaskv::client::{
+    Client, ClientError, ClientOptions, ConfigItem, Limits, ReloadReport, ScanOptions, ServerInfo,
+    SlowRequest, Token,
+};
 use atlaskv::protocol::{DEFAULT_MAX_FRAME_SIZE, Entry, ErrorCode, Request, Response, frame};
 use bytes::Bytes;
 
@@ -325,6 +328,67 @@ fn a_full_server_says_so_before_it_closes() {
     });
     let error = Client::connect(&address, ClientOptions::default()).unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::ServerFull), "{error}");
+    thread.join().unwrap();
+}
+
+/// A server that knows no token must not get one it was not asked for: its decoding is strict.
+#[test]
+fn a_token_is_in_hello_when_there_is_one() {
+    for wanted in [None, Some(Token::new(b"secret").unwrap())] {
+        let expected = wanted.clone();
+        let (address, thread) = server(move |peer| {
+            let is_so = |request: Request<'_>| matches!(request, Request::Hello { token, .. } if token == expected);
+            let (id, is_so) = peer.request(is_so).unwrap();
+            assert!(is_so);
+            peer.answer(id, Response::error(ErrorCode::WrongToken, "no"));
+        });
+        let options = ClientOptions {
+            token: wanted,
+            ..ClientOptions::default()
+        };
+        assert!(!format!("{options:?}").contains("secret"));
+        let error = Client::connect(&address, options).unwrap_err();
+        assert_eq!(error.code(), Some(ErrorCode::WrongToken), "{error}");
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn what_an_operator_asks_comes_back_as_it_was_answered() {
+    let item = ConfigItem {
+        key: "server.listen".into(),
+        value: "127.0.0.1:7390".into(),
+        origin: "default".into(),
+    };
+    let report = ReloadReport {
+        changed: vec!["log.level".into()],
+        needs_restart: Vec::new(),
+    };
+    let slow = SlowRequest {
+        unix_us: 1,
+        duration_us: 2,
+        opcode: 0x11,
+        key_length: 100,
+        key: Bytes::from_static(&[7; 64]),
+        value_bytes: 3,
+        peer: "127.0.0.1:1".into(),
+    };
+    let answers = (item.clone(), report.clone(), slow.clone());
+    let (address, thread) = server(move |peer| {
+        let (item, report, slow) = answers;
+        peer.hello(DEFAULT_MAX_FRAME_SIZE);
+        peer.serve(|request| match request {
+            Request::Config => Response::Config(vec![item.clone()]),
+            Request::Reload => Response::Reloaded(report.clone()),
+            Request::Slowlog { limit: 5 } => Response::Slowlog(vec![slow.clone()]),
+            _ => Response::Pong,
+        });
+    });
+    let mut client = connect(&address);
+    assert_eq!(client.config().unwrap(), [item]);
+    assert_eq!(client.reload().unwrap(), report);
+    assert_eq!(client.slowlog(5).unwrap(), [slow]);
+    drop(client);
     thread.join().unwrap();
 }
 

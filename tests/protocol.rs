@@ -20,9 +20,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atlaskv::protocol::{
-    BatchOperation, CompactionReport, DEFAULT_MAX_FRAME_SIZE, ERROR_CODES, Entry, ErrorCode,
-    Expected, HEADER_SIZE, Limits, ProtocolError, Request, Response, ServerInfo, StatValue,
-    WriteOutcome, frame, opcode,
+    BatchOperation, CompactionReport, ConfigItem, DEFAULT_MAX_FRAME_SIZE, ERROR_CODES, Entry,
+    ErrorCode, Expected, HEADER_SIZE, Limits, ProtocolError, ReloadReport, Request, Response,
+    ServerInfo, SlowRequest, StatValue, Token, WriteOutcome, frame, opcode,
 };
 use bytes::Bytes;
 
@@ -46,6 +46,7 @@ fn requests() -> Vec<(&'static str, u32, Request<'static>)> {
             Request::Hello {
                 client: "example/1.0",
                 max_version: 1,
+                token: None,
             },
         ),
         ("get", 3, Request::Get { key: apple }),
@@ -132,6 +133,18 @@ fn requests() -> Vec<(&'static str, u32, Request<'static>)> {
         ("compact", 20, Request::Compact),
         ("quarantine-list", 21, Request::QuarantineList),
         ("quarantine-purge", 22, Request::QuarantinePurge),
+        ("config", 25, Request::Config),
+        ("reload", 26, Request::Reload),
+        ("slowlog", 27, Request::Slowlog { limit: 10 }),
+        (
+            "hello, with a token",
+            28,
+            Request::Hello {
+                client: "example/1.0",
+                max_version: 1,
+                token: Some(Token::new(b"open sesame").unwrap()),
+            },
+        ),
     ]
 }
 
@@ -235,6 +248,36 @@ fn answers() -> Vec<(&'static str, u32, Response)> {
             Response::Quarantine(vec![("00000007.log.cut".into(), 512)]),
         ),
         ("quarantine, purged", 22, Response::Quarantine(Vec::new())),
+        (
+            "config",
+            25,
+            Response::Config(vec![ConfigItem {
+                key: "server.listen".into(),
+                value: "127.0.0.1:7390".into(),
+                origin: "default".into(),
+            }]),
+        ),
+        (
+            "reloaded",
+            26,
+            Response::Reloaded(ReloadReport {
+                changed: vec!["log.level".into()],
+                needs_restart: vec!["server.listen".into()],
+            }),
+        ),
+        (
+            "slowlog",
+            27,
+            Response::Slowlog(vec![SlowRequest {
+                unix_us: 1_795_392_000_000_000,
+                duration_us: 250_000,
+                opcode: opcode::request::PUT,
+                key_length: 5,
+                key: bytes(b"apple"),
+                value_bytes: 3,
+                peer: "127.0.0.1:50422".into(),
+            }]),
+        ),
         (
             "error",
             23,
@@ -388,11 +431,17 @@ fn a_frame_cut_anywhere_is_incomplete_and_never_wrong() {
     }
 }
 
-/// A payload cut anywhere, with a length field that agrees, is an error: each field is needed.
+/// A payload cut anywhere, with a length field that agrees, is an error: each field is needed, but for
+/// the token of a hello.
 #[test]
 fn a_payload_cut_anywhere_is_refused() {
+    let whole_hello = examples()["request hello"].len();
     for bytes in all_frames() {
+        let is_hello = bytes[5] == opcode::request::HELLO;
         for end in HEADER_SIZE..bytes.len() {
+            if is_hello && end == whole_hello {
+                continue;
+            }
             let mut cut = bytes[..end].to_vec();
             cut[..4].copy_from_slice(&(end as u32 - 4).to_le_bytes());
             let (frame, _) = frame::decode(&cut, LIMIT).unwrap().unwrap();
@@ -404,13 +453,18 @@ fn a_payload_cut_anywhere_is_refused() {
 
 #[test]
 fn a_byte_behind_the_last_field_is_refused() {
-    for mut bytes in all_frames() {
+    for (name, mut bytes) in examples() {
         bytes.push(0);
         let length = bytes.len() as u32 - 4;
         bytes[..4].copy_from_slice(&length.to_le_bytes());
         let (frame, _) = frame::decode(&bytes, LIMIT).unwrap().unwrap();
         let error = decode_any(&frame).unwrap_err();
-        assert_eq!(error, ProtocolError::TrailingBytes { count: 1 });
+        let expected = match name.as_str() {
+            // There a token can follow.
+            "request hello" => ProtocolError::Truncated { field: "token" },
+            _ => ProtocolError::TrailingBytes { count: 1 },
+        };
+        assert_eq!(error, expected, "{name}");
     }
 }
 
@@ -585,6 +639,41 @@ fn garbage_is_an_error_or_a_value_and_never_a_panic() {
             continue;
         }
         assert_eq!(again, bytes[..used]);
+    }
+}
+
+/// A hello of any bytes has a token exactly when bytes follow its version, and never shows it.
+#[test]
+fn a_hello_of_any_bytes_is_an_error_or_a_value() {
+    let mut random = fastrand::Rng::with_seed(seed());
+    for _ in 0..runs(10_000) {
+        let token: Vec<u8> = (0..random.usize(0..5000)).map(|_| random.u8(..)).collect();
+        let mut payload = vec![0, 0, 0, 0, 1];
+        let bare = payload.len();
+        payload.extend_from_slice(&(token.len() as u32).to_le_bytes());
+        payload.extend_from_slice(&token);
+        let whole = payload.len();
+        let cut = random.usize(0..whole);
+        let end = *random.choice(&[bare, cut, whole]).unwrap();
+        payload.truncate(end);
+        let frame = frame::Frame {
+            code: opcode::request::HELLO,
+            request_id: 1,
+            payload: &payload,
+        };
+        match Request::decode(&frame, MAX_OPERATIONS) {
+            Ok(Request::Hello { token: None, .. }) => assert_eq!(end, bare),
+            Ok(hello) => {
+                assert_eq!(end, whole);
+                assert!(format!("{hello:?}").contains("Token(..)"), "{hello:?}");
+                assert_eq!(encoded_request(1, &hello)[HEADER_SIZE..], payload);
+            }
+            Err(ProtocolError::TokenSize { length }) => {
+                assert_eq!((end, length), (whole, token.len() as u64));
+                assert!(token.is_empty() || token.len() > 4096);
+            }
+            Err(error) => assert!(end != bare && end != whole, "{error}"),
+        }
     }
 }
 

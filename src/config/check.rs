@@ -11,20 +11,27 @@ use crate::storage::{AtlasError, Options};
 const MAX_SOCKET_PATH: usize = 107;
 /// Threads beyond this are no longer "a thread per connection" but a mistake.
 const MAX_CONNECTIONS: u64 = 65_536;
+/// An hour, in milliseconds: no request takes longer.
+const HOUR_MS: u64 = 3_600_000;
+/// Entries of the slow log: each has a few hundred bytes.
+const MAX_SLOWLOG: u64 = 10_000;
 /// A day, in seconds: the longest timeout.
 const DAY: u64 = 86_400;
 
 impl Config {
-    /// Checks that every value is in its range. `source` is the file, for the line in the refusal.
+    /// Checks that every value is in its range. `source` is the file, for the line in the refusal;
+    /// `has_token`: clients have to present a token.
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] for the first value that is not.
-    pub fn check(&self, source: &Source) -> Result<(), ConfigError> {
+    pub fn check(&self, source: &Source, has_token: bool) -> Result<(), ConfigError> {
         let refuse = |(key, message): (String, String)| ConfigError::Invalid {
             place: place::of_key(source, &key),
             message,
         };
+        self.check_listen(has_token).map_err(refuse)?;
         self.check_server().map_err(refuse)?;
+        self.check_metrics().map_err(refuse)?;
         self.check_storage().map_err(refuse)?;
         self.check_budget().map_err(refuse)
     }
@@ -43,19 +50,37 @@ impl Config {
         u32::try_from(frame).unwrap_or(u32::MAX)
     }
 
+    fn check_listen(&self, has_token: bool) -> Result<(), (String, String)> {
+        let server = &self.server;
+        if server.listen.ip().is_loopback() || has_token || server.allow_unauthenticated {
+            return Ok(());
+        }
+        wrong(
+            "server.listen",
+            format!(
+                "{} is beyond loopback, and clients need no token: listen on 127.0.0.1 or [::1], or give \
+                 the daemon a token (token_file, or the systemd credential \"token\"), or set \
+                 allow_unauthenticated = true in [server] if the network keeps strangers out",
+                server.listen
+            ),
+        )
+    }
+
+    fn check_metrics(&self) -> Result<(), (String, String)> {
+        match self.metrics.listen {
+            Some(listen) if !listen.ip().is_loopback() && !self.metrics.allow_remote => wrong(
+                "metrics.listen",
+                format!(
+                    "{listen} is beyond loopback, and metrics are shown to everybody who asks: listen on \
+                     127.0.0.1 or [::1], or set allow_remote = true in [metrics]"
+                ),
+            ),
+            _ => Ok(()),
+        }
+    }
+
     fn check_server(&self) -> Result<(), (String, String)> {
         let server = &self.server;
-        if !server.listen.ip().is_loopback() && !server.allow_unauthenticated {
-            return wrong(
-                "server.listen",
-                format!(
-                    "{} is beyond loopback, and AtlasKV does not authenticate clients: listen on \
-                     127.0.0.1 or [::1], or set allow_unauthenticated = true in [server] if the \
-                     network keeps strangers out",
-                    server.listen
-                ),
-            );
-        }
         check_socket_path(&server.admin_socket)?;
         range(
             "server.max_connections",
@@ -66,6 +91,13 @@ impl Config {
         range("server.idle_timeout_s", server.idle_timeout_s, 0, DAY)?;
         range("server.read_timeout_s", server.read_timeout_s, 1, DAY)?;
         range("server.write_timeout_s", server.write_timeout_s, 1, DAY)?;
+        range("server.slow_request_ms", server.slow_request_ms, 0, HOUR_MS)?;
+        range(
+            "server.slowlog_entries",
+            server.slowlog_entries,
+            1,
+            MAX_SLOWLOG,
+        )?;
         range(
             "server.shutdown_timeout_s",
             server.shutdown_timeout_s,

@@ -1,6 +1,6 @@
 //! The configuration: what the daemon can be told, with defaults, ranges and clear refusals.
 //!
-//! The file is TOML in three sections, `[server]`, `[storage]` and `[log]`. Every key has a default,
+//! The file is TOML in sections: `[server]`, `[storage]`, `[metrics]` and `[log]`. Every key has a default,
 //! so an empty file, and none at all, are configurations too. A key that is not known is an error: a
 //! misspelt limit must not pass as the default. `config/atlaskv.toml` lists every key.
 
@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::storage::{Disk, Options, RealDisk, WalSyncStrategy, disk};
 
-pub use value::{Level, OnSyncFailure, Size, SyncPolicy, parse_address};
+pub use value::{Level, LogTarget, OnSyncFailure, Size, SyncPolicy, parse_address};
 
 /// A configuration file is a few kilobytes; what is larger is another file.
 const MAX_FILE_SIZE: usize = 1024 * 1024;
@@ -31,6 +31,8 @@ pub struct Config {
     pub server: Server,
     /// The data directory and the engine.
     pub storage: Storage,
+    /// The listener for metrics.
+    pub metrics: Metrics,
     /// The log.
     pub log: Log,
 }
@@ -56,6 +58,13 @@ pub struct Server {
     pub max_inflight_bytes: Size,
     /// Whether addresses beyond loopback are allowed although nobody has to authenticate.
     pub allow_unauthenticated: bool,
+    /// The file with the token that TCP clients must present. Empty: the credential `token` of systemd,
+    /// if there is one.
+    pub token_file: PathBuf,
+    /// Milliseconds from which on a request is kept in the slow log; 0: none is.
+    pub slow_request_ms: u64,
+    /// The most requests in the slow log.
+    pub slowlog_entries: u64,
     /// Seconds that requests under way have to finish when the daemon stops.
     pub shutdown_timeout_s: u64,
 }
@@ -71,6 +80,9 @@ impl Default for Server {
             write_timeout_s: 30,
             max_inflight_bytes: Size::mib(256),
             allow_unauthenticated: false,
+            token_file: PathBuf::new(),
+            slow_request_ms: 100,
+            slowlog_entries: 128,
             shutdown_timeout_s: 30,
         }
     }
@@ -137,6 +149,17 @@ impl Default for Storage {
     }
 }
 
+/// `[metrics]`: the listener for metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// The TCP address that answers metrics; `None`, in the file an empty text: there is no such listener.
+    #[serde(with = "value::optional_address")]
+    pub listen: Option<SocketAddr>,
+    /// Whether an address beyond loopback is allowed.
+    pub allow_remote: bool,
+}
+
 /// `[log]`: the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -144,6 +167,9 @@ pub struct Log {
     /// The least important level that is written.
     #[serde(deserialize_with = "value::named")]
     pub level: Level,
+    /// Where the log goes.
+    #[serde(deserialize_with = "value::named")]
+    pub target: LogTarget,
 }
 
 /// Why a configuration was refused. The text names the file, line and column where they are known, the

@@ -12,7 +12,7 @@ fn source(text: &str) -> Source {
 
 fn refusal(text: &str) -> String {
     let source = source(text);
-    let checked = Config::parse(&source).and_then(|config| config.check(&source));
+    let checked = Config::parse(&source).and_then(|config| config.check(&source, false));
     checked.unwrap_err().to_string()
 }
 
@@ -40,7 +40,7 @@ fn the_shipped_file_is_the_defaults() {
         let source = source(text);
         let config = Config::parse(&source).unwrap();
         assert_eq!(config, Config::default());
-        config.check(&source).unwrap();
+        config.check(&source, false).unwrap();
     }
 }
 
@@ -127,6 +127,16 @@ fn refusals_name_line_column_and_key() {
             "from 1",
         ),
         (
+            "[log]\ntarget = \"file\"\n",
+            "/etc/a.toml:2:10: log.target",
+            "`journal`",
+        ),
+        (
+            "[server]\nslowlog_entries = 0\n",
+            "/etc/a.toml:2:1: server.slowlog_entries",
+            "from 1",
+        ),
+        (
             "[log]\nlevel = 3\n",
             "/etc/a.toml:2:9: log.level",
             "expected a string",
@@ -153,11 +163,42 @@ fn strangers_are_kept_out_unless_allowed() {
             "{refusal}"
         );
         let source = source(&format!("{text}allow_unauthenticated = true\n"));
-        Config::parse(&source).unwrap().check(&source).unwrap();
+        Config::parse(&source)
+            .unwrap()
+            .check(&source, false)
+            .unwrap();
     }
+    let text = "[server]\nlisten = \"0.0.0.0:1\"\n";
+    let config = Config::parse(&source(text)).unwrap();
+    config.check(&source(text), true).unwrap();
     for address in ["127.0.0.1:0", "127.9.9.9:1", "[::1]:1", "localhost:1"] {
         let source = source(&format!("[server]\nlisten = \"{address}\"\n"));
-        Config::parse(&source).unwrap().check(&source).unwrap();
+        Config::parse(&source)
+            .unwrap()
+            .check(&source, false)
+            .unwrap();
+    }
+}
+
+#[test]
+fn metrics_stay_here_unless_allowed() {
+    let text = "[metrics]\nlisten = \"0.0.0.0:9739\"\n";
+    let refusal = refusal(text);
+    assert!(
+        refusal.starts_with("/etc/a.toml:2:1: metrics.listen"),
+        "{refusal}"
+    );
+    assert!(refusal.contains("allow_remote = true"), "{refusal}");
+    let remote = format!("{text}allow_remote = true\n");
+    for text in [
+        &remote,
+        "[metrics]\nlisten = \"127.0.0.1:9739\"\n",
+        "[metrics]\nlisten = \"\"\n",
+    ] {
+        let source = source(text);
+        let config = Config::parse(&source).unwrap();
+        config.check(&source, false).unwrap();
+        assert_eq!(config.metrics.listen.is_none(), text.contains("\"\""));
     }
 }
 
@@ -171,7 +212,10 @@ fn a_socket_path_must_fit_the_kernel() {
         "{refusal}"
     );
     let source = source(&text(107));
-    Config::parse(&source).unwrap().check(&source).unwrap();
+    Config::parse(&source)
+        .unwrap()
+        .check(&source, false)
+        .unwrap();
 }
 
 #[test]
@@ -182,5 +226,8 @@ fn the_budget_holds_two_of_the_largest_request() {
         "{refusal}"
     );
     let source = source("[server]\nmax_inflight_bytes = \"66 MiB\"\n");
-    Config::parse(&source).unwrap().check(&source).unwrap();
+    Config::parse(&source)
+        .unwrap()
+        .check(&source, false)
+        .unwrap();
 }

@@ -168,6 +168,21 @@ pub enum Level {
     Debug,
 }
 
+/// Where the log goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogTarget {
+    /// To the journal when it is what standard error is connected to, else to standard error.
+    #[default]
+    Auto,
+    /// To the journal, with fields.
+    Journal,
+    /// To the syslog socket.
+    Syslog,
+    /// To standard error.
+    Stderr,
+}
+
 impl From<Level> for log::LevelFilter {
     fn from(level: Level) -> log::LevelFilter {
         match level {
@@ -217,6 +232,34 @@ pub(super) mod address {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
         let text = String::deserialize(from)?;
         super::parse_address(&text).map_err(D::Error::custom)
+    }
+}
+
+/// Addresses that may be left out: an empty text is none.
+pub(super) mod optional_address {
+    use std::net::SocketAddr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(
+        address: &Option<SocketAddr>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match address {
+            Some(address) => to.collect_str(address),
+            None => to.serialize_str(""),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<SocketAddr>, D::Error> {
+        let text = String::deserialize(from)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let address = super::parse_address(&text).map_err(D::Error::custom)?;
+        Ok(Some(address))
     }
 }
 

@@ -64,7 +64,7 @@ impl Flags {
         if let Some(sync) = self.sync {
             config.storage.sync = sync;
         }
-        config.check(&source)?;
+        config.check(&source, false)?;
         Ok(config)
     }
 }

@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use thiserror::Error;
 
-use crate::config::{Config, ConfigError, OnSyncFailure};
+use crate::config::{Config, ConfigError, OnSyncFailure, Size};
 use crate::exit::Exit;
 use crate::logging;
 use crate::protocol::Limits;
-use crate::server::{BindError, Listeners, Server, Settings};
+use crate::server::{BindError, Listeners, NoControl, Server, Settings};
 use crate::storage::{AtlasError, Engine, Event, Options, RealDisk, RecoveryReport};
 
 pub use flags::Flags;
@@ -157,7 +157,8 @@ fn serve(
 ) -> Result<(), Failure> {
     let listeners = Listeners::bind(config.server.listen, &config.server.admin_socket)?;
     let settings = settings(config, max_connections);
-    let server = Server::start(Arc::clone(engine), listeners, settings);
+    let control = Arc::new(NoControl);
+    let server = Server::start(Arc::clone(engine), listeners, settings, control);
     let mut server = server.map_err(|source| Failure::System {
         what: "start the server",
         source,
@@ -234,12 +235,15 @@ fn options(config: &Config, wishes: Sender<Wish>) -> Options {
 pub(crate) fn settings(config: &Config, max_connections: usize) -> Settings {
     let (server, storage) = (&config.server, &config.storage);
     let idle = Duration::from_secs(server.idle_timeout_s);
+    let slow = Duration::from_millis(server.slow_request_ms);
     Settings {
         max_connections,
         idle_timeout: (!idle.is_zero()).then_some(idle),
         read_timeout: Duration::from_secs(server.read_timeout_s),
         write_timeout: Duration::from_secs(server.write_timeout_s),
         max_inflight_bytes: server.max_inflight_bytes.0,
+        slow_request: (!slow.is_zero()).then_some(slow),
+        slowlog_entries: Size(server.slowlog_entries).as_usize(),
         limits: Limits {
             max_key_size: storage.max_key_size.0,
             max_value_size: storage.max_value_size.0,
@@ -247,6 +251,7 @@ pub(crate) fn settings(config: &Config, max_connections: usize) -> Settings {
             max_batch_operations: storage.max_batch_operations,
             max_frame_size: config.max_frame_size(),
         },
+        token: None,
         sync: storage.sync.to_string(),
     }
 }

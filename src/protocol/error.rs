@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{ErrorCode, VERSION};
+use super::{ErrorCode, MAX_TOKEN_SIZE, VERSION};
 
 /// Bytes that are not the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -71,6 +71,12 @@ pub enum ProtocolError {
     NotUtf8 {
         /// The field.
         field: &'static str,
+    },
+    /// A token that is empty or too long.
+    #[error("a token of {length} bytes: it has from 1 to {MAX_TOKEN_SIZE}")]
+    TokenSize {
+        /// Bytes of the token.
+        length: u64,
     },
     /// A batch that would write nothing has no LSN to answer with.
     #[error("the batch has no operations")]

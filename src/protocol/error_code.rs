@@ -26,6 +26,14 @@ pub enum ErrorCode {
     Timeout,
     /// The memory that all requests share is in use.
     Busy,
+    /// The server wants a token, and the connection has not presented it in hello.
+    NotAuthenticated,
+    /// The token in hello is not the server's.
+    WrongToken,
+    /// Too many wrong tokens came from the client's address.
+    TooManyAttempts,
+    /// The configuration was read again and refused; the old one stays in force.
+    ReloadRefused,
     /// A key of zero bytes.
     EmptyKey,
     /// A key over `max_key_size`.
@@ -109,6 +117,8 @@ const fn info(
             | ErrorCode::ServerFull
             | ErrorCode::ShuttingDown
             | ErrorCode::Timeout
+            | ErrorCode::WrongToken
+            | ErrorCode::TooManyAttempts
     );
     ErrorCodeInfo {
         code,
@@ -124,7 +134,7 @@ use ErrorCode as Code;
 use WriteOutcome::{NotDone, Unknown};
 
 /// Every code that this side knows. The numbers are for ever.
-pub const ERROR_CODES: [ErrorCodeInfo; 29] = [
+pub const ERROR_CODES: [ErrorCodeInfo; 33] = [
     info(Code::MalformedFrame, 1, "malformed-frame", false, NotDone),
     info(
         Code::UnsupportedVersion,
@@ -147,6 +157,22 @@ pub const ERROR_CODES: [ErrorCodeInfo; 29] = [
     info(Code::ShuttingDown, 8, "shutting-down", true, NotDone),
     info(Code::Timeout, 9, "timeout", true, NotDone),
     info(Code::Busy, 10, "busy", true, NotDone),
+    info(
+        Code::NotAuthenticated,
+        11,
+        "not-authenticated",
+        false,
+        NotDone,
+    ),
+    info(Code::WrongToken, 12, "wrong-token", false, NotDone),
+    info(
+        Code::TooManyAttempts,
+        13,
+        "too-many-attempts",
+        true,
+        NotDone,
+    ),
+    info(Code::ReloadRefused, 14, "reload-refused", false, NotDone),
     info(Code::EmptyKey, 20, "empty-key", false, NotDone),
     info(Code::KeyTooLarge, 21, "key-too-large", false, NotDone),
     info(Code::ValueTooLarge, 22, "value-too-large", false, NotDone),

@@ -82,6 +82,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads a last field that older peers do not send: none when the payload has ended.
+    pub(crate) fn last_if_any<T>(
+        &mut self,
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        (!self.rest.is_empty()).then(|| read(self)).transpose()
+    }
+
     /// Reads a count of elements that take at least `least` bytes each: a count that the bytes left
     /// cannot hold is an error before anything is reserved.
     pub(crate) fn count(&mut self, field: &'static str, least: usize) -> Result<usize> {

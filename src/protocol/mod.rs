@@ -39,14 +39,18 @@ mod error_code;
 mod field;
 pub mod frame;
 pub mod opcode;
+mod operations;
 mod request;
 mod response;
+mod token;
 
 pub use error::ProtocolError;
 pub use error_code::{ERROR_CODES, ErrorCode, ErrorCodeInfo, WriteOutcome};
 pub use frame::Frame;
+pub use operations::{ConfigItem, ReloadReport, SLOW_KEY_BYTES, SlowRequest};
 pub use request::{BatchOperation, Expected, Request};
 pub use response::{CompactionReport, Entry, Limits, Response, ServerInfo, StatValue};
+pub use token::{MAX_TOKEN_SIZE, Token};
 
 /// The version of the protocol, the first and only one.
 pub const VERSION: u8 = 1;

@@ -40,9 +40,15 @@ pub mod request {
     pub const QUARANTINE_LIST: u8 = 0x42;
     /// Remove the files in quarantine.
     pub const QUARANTINE_PURGE: u8 = 0x43;
+    /// The configuration in force.
+    pub const CONFIG: u8 = 0x44;
+    /// Read the configuration again.
+    pub const RELOAD: u8 = 0x45;
+    /// Requests that took long.
+    pub const SLOWLOG: u8 = 0x46;
 
     /// All opcodes.
-    pub const ALL: [u8; 19] = [
+    pub const ALL: [u8; 22] = [
         PING,
         HELLO,
         SYNC,
@@ -62,6 +68,9 @@ pub mod request {
         COMPACT,
         QUARANTINE_LIST,
         QUARANTINE_PURGE,
+        CONFIG,
+        RELOAD,
+        SLOWLOG,
     ];
 }
 
@@ -95,12 +104,18 @@ pub mod status {
     pub const COMPACTED: u8 = 0x8C;
     /// Files of the quarantine.
     pub const QUARANTINE: u8 = 0x8D;
+    /// The configuration in force.
+    pub const CONFIG: u8 = 0x8E;
+    /// What a reload did.
+    pub const RELOADED: u8 = 0x8F;
+    /// Requests that took long.
+    pub const SLOWLOG: u8 = 0x90;
     /// The request failed.
     pub const ERROR: u8 = 0xFF;
 
     /// All statuses.
-    pub const ALL: [u8; 15] = [
+    pub const ALL: [u8; 18] = [
         PONG, HELLO, VALUE, NOT_FOUND, WRITTEN, EXISTS, VALUES, REFUSED, SCAN_PAGE, SYNCED, STATS,
-        DONE, COMPACTED, QUARANTINE, ERROR,
+        DONE, COMPACTED, QUARANTINE, CONFIG, RELOADED, SLOWLOG, ERROR,
     ];
 }

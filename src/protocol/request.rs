@@ -3,7 +3,7 @@
 use super::field::{Counter, Reader, Sink};
 use super::frame::{self, Frame};
 use super::opcode::request as opcode;
-use super::{COUNTED_HEADER, ProtocolError};
+use super::{COUNTED_HEADER, ProtocolError, Token};
 
 /// A request. Keys and values are borrowed from the frame. LSNs are 64 bits, as in answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Request<'a> {
         client: &'a str,
         /// The newest protocol version that the client speaks.
         max_version: u8,
+        /// The secret that the server may want; `None`: the field is not there.
+        token: Option<Token>,
     },
     /// Wait until a write and all before it are durable.
     Sync {
@@ -112,6 +114,15 @@ pub enum Request<'a> {
     QuarantineList,
     /// Administrative: remove the files in quarantine; answered with what was removed.
     QuarantinePurge,
+    /// Administrative: the configuration in force.
+    Config,
+    /// Administrative: read the configuration again and apply what can change while the server runs.
+    Reload,
+    /// Administrative: requests that took long, the latest first.
+    Slowlog {
+        /// At most this many; 0: all that are kept.
+        limit: u32,
+    },
 }
 
 /// One change of a batch.
@@ -178,6 +189,9 @@ impl<'a> Request<'a> {
             Request::Compact => opcode::COMPACT,
             Request::QuarantineList => opcode::QUARANTINE_LIST,
             Request::QuarantinePurge => opcode::QUARANTINE_PURGE,
+            Request::Config => opcode::CONFIG,
+            Request::Reload => opcode::RELOAD,
+            Request::Slowlog { .. } => opcode::SLOWLOG,
         }
     }
 
@@ -186,7 +200,13 @@ impl<'a> Request<'a> {
     pub fn is_administrative(&self) -> bool {
         matches!(
             self,
-            Request::Flush | Request::Compact | Request::QuarantineList | Request::QuarantinePurge
+            Request::Flush
+                | Request::Compact
+                | Request::QuarantineList
+                | Request::QuarantinePurge
+                | Request::Config
+                | Request::Reload
+                | Request::Slowlog { .. }
         )
     }
 
@@ -235,13 +255,20 @@ impl<'a> Request<'a> {
             | Request::Flush
             | Request::Compact
             | Request::QuarantineList
-            | Request::QuarantinePurge => {}
+            | Request::QuarantinePurge
+            | Request::Config
+            | Request::Reload => {}
+            Request::Slowlog { limit } => out.u32(*limit),
             Request::Hello {
                 client,
                 max_version,
+                token,
             } => {
                 out.text(client);
                 out.u8(*max_version);
+                if let Some(token) = token {
+                    out.bytes(token.as_bytes());
+                }
             }
             Request::Sync { lsn } => {
                 out.bool(lsn.is_some());
@@ -320,6 +347,7 @@ impl<'a> Request<'a> {
             opcode::HELLO => Request::Hello {
                 client: fields.text("client")?,
                 max_version: fields.u8("max_version")?,
+                token: fields.last_if_any(|fields| Token::new(fields.bytes("token")?))?,
             },
             opcode::SYNC => Request::Sync {
                 lsn: fields.option("lsn", |fields| fields.u64("lsn"))?,
@@ -333,6 +361,11 @@ impl<'a> Request<'a> {
             opcode::COMPACT => Request::Compact,
             opcode::QUARANTINE_LIST => Request::QuarantineList,
             opcode::QUARANTINE_PURGE => Request::QuarantinePurge,
+            opcode::CONFIG => Request::Config,
+            opcode::RELOAD => Request::Reload,
+            opcode::SLOWLOG => Request::Slowlog {
+                limit: fields.u32("limit")?,
+            },
             opcode => return Err(ProtocolError::UnknownOpcode { opcode }),
         };
         fields.finish()?;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::field::{Counter, Reader, Sink};
 use super::frame::{self, Frame};
 use super::opcode::status;
+use super::operations::{ConfigItem, LEAST_ITEM, LEAST_SLOW, ReloadReport, SlowRequest};
 use super::{COUNTED_HEADER, ErrorCode, ProtocolError};
 
 /// An answer. LSNs are 64 bits: the epoch in the high 20, the counter in the low 44.
@@ -65,6 +66,12 @@ pub enum Response {
     Compacted(CompactionReport),
     /// Files of the quarantine: name and bytes.
     Quarantine(Vec<(String, u64)>),
+    /// The configuration in force.
+    Config(Vec<ConfigItem>),
+    /// What a reload did.
+    Reloaded(ReloadReport),
+    /// Requests that took long, the latest first.
+    Slowlog(Vec<SlowRequest>),
     /// The request failed.
     Error {
         /// What kind of failure.
@@ -179,6 +186,9 @@ impl Response {
             Response::Done => status::DONE,
             Response::Compacted(_) => status::COMPACTED,
             Response::Quarantine(_) => status::QUARANTINE,
+            Response::Config(_) => status::CONFIG,
+            Response::Reloaded(_) => status::RELOADED,
+            Response::Slowlog(_) => status::SLOWLOG,
             Response::Error { .. } => status::ERROR,
         }
     }
@@ -248,6 +258,15 @@ impl Response {
                     out.u64(*bytes);
                 });
             }
+            Response::Config(items) => {
+                out.length(items.len());
+                items.iter().for_each(|item| item.write(out));
+            }
+            Response::Reloaded(report) => report.write(out),
+            Response::Slowlog(requests) => {
+                out.length(requests.len());
+                requests.iter().for_each(|request| request.write(out));
+            }
             Response::Error { code, message } => {
                 out.u16(code.number());
                 out.text(message);
@@ -292,6 +311,13 @@ impl Response {
                 Response::Quarantine(fields.list("count", LEAST_FILE, |fields| {
                     Ok((fields.text("name")?.to_owned(), fields.u64("bytes")?))
                 })?)
+            }
+            status::CONFIG => {
+                Response::Config(fields.list("count", LEAST_ITEM, ConfigItem::read)?)
+            }
+            status::RELOADED => Response::Reloaded(ReloadReport::read(&mut fields)?),
+            status::SLOWLOG => {
+                Response::Slowlog(fields.list("count", LEAST_SLOW, SlowRequest::read)?)
             }
             status::ERROR => Response::Error {
                 code: ErrorCode::from_number(fields.u16("error code")?),

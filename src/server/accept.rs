@@ -28,18 +28,21 @@ const PAUSE: Duration = Duration::from_millis(100);
 const MAX_FAREWELLS: usize = 64;
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
 
-/// Runs until a byte comes, or the end, on `wake`.
+/// Runs until its pulse is stopped. A byte on `wake` makes a round.
 pub(super) fn run(shared: &Arc<Shared>, listeners: &Listeners, wake: &UnixStream) {
     let mut acceptor = Acceptor {
         shared,
         listeners,
-        data: Lane::new("connection", shared.settings.max_connections),
+        data: Lane::new("connection", shared.settings().max_connections),
         admin: Lane::new("administrator", MAX_ADMIN_CONNECTIONS),
         farewells: Vec::new(),
         paused_until: None,
         throttle: Throttle::default(),
     };
-    while acceptor.round(wake) {}
+    while {
+        acceptor.round(wake);
+        shared.pulse.beat()
+    } {}
 }
 
 struct Acceptor<'a> {
@@ -61,18 +64,21 @@ struct Ready {
 }
 
 impl Acceptor<'_> {
-    /// Waits for something and does it; `false`: to stop.
-    fn round(&mut self, wake: &UnixStream) -> bool {
+    /// Waits for something and does it. Who is to stop, or only to show that it lives, accepts nothing:
+    /// under a socket that is inherited a connection can wait for the next daemon.
+    fn round(&mut self, mut wake: &UnixStream) {
         let ready = match self.wait(wake) {
             Ok(ready) => ready,
             Err(error) => {
                 log::error!("the accept loop cannot wait for connections: {error}");
                 thread::sleep(PAUSE);
-                return true;
+                return;
             }
         };
         if ready.wake {
-            return false;
+            // Whatever was written, and however much is left: the next round reads on.
+            let _ = wake.read(&mut [0; 64]);
+            return;
         }
         let mut told = ready.farewells.iter();
         let now = Instant::now();
@@ -86,7 +92,6 @@ impl Acceptor<'_> {
         if ready.tcp {
             self.accept(Plane::Data);
         }
-        true
     }
 
     fn wait(&mut self, wake: &UnixStream) -> io::Result<Ready> {
@@ -145,6 +150,7 @@ impl Acceptor<'_> {
     }
 
     fn welcome(&mut self, socket: Socket, plane: Plane) {
+        self.data.limit = self.shared.settings().max_connections;
         let lane = match plane {
             Plane::Data => &mut self.data,
             Plane::Admin => &mut self.admin,

@@ -7,6 +7,7 @@
 //! as busy, not as a deadlock.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -31,7 +32,7 @@ pub(super) struct Busy {
 /// A number of bytes, given out and taken back.
 #[derive(Debug)]
 pub(super) struct Budget {
-    limit: u64,
+    limit: AtomicU64,
     state: Mutex<State>,
     freed: Condvar,
 }
@@ -47,10 +48,22 @@ struct State {
 impl Budget {
     pub(super) fn new(limit: u64) -> Arc<Budget> {
         Arc::new(Budget {
-            limit,
+            limit: AtomicU64::new(limit),
             state: Mutex::default(),
             freed: Condvar::new(),
         })
+    }
+
+    fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Acquire)
+    }
+
+    /// Changes the limit. What is given out over a lower one stays out.
+    pub(super) fn set_limit(&self, limit: u64) {
+        // Under the lock: whoever has just looked is waiting when it is told.
+        let _state = self.lock();
+        self.limit.store(limit, Ordering::Release);
+        self.freed.notify_all();
     }
 
     /// Bytes given out.
@@ -65,12 +78,12 @@ impl Budget {
     fn busy(&self, bytes: u64) -> Busy {
         Busy {
             bytes,
-            limit: self.limit,
+            limit: self.limit(),
         }
     }
 
     fn fits(&self, state: &State, bytes: u64) -> bool {
-        state.used.saturating_add(bytes) <= self.limit
+        state.used.saturating_add(bytes) <= self.limit()
     }
 
     /// Takes `bytes` at once or not at all.
@@ -85,7 +98,7 @@ impl Budget {
 
     /// Takes `bytes`, waiting until `deadline` for others to give back.
     fn take(&self, bytes: u64, deadline: Instant) -> Result<(), Busy> {
-        if bytes > self.limit {
+        if bytes > self.limit() {
             return Err(self.busy(bytes));
         }
         let mut state = self.lock();
@@ -98,7 +111,8 @@ impl Budget {
                 break Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            // The limit may have been lowered meanwhile.
+            if left.is_zero() || bytes > self.limit() {
                 break Err(self.busy(bytes));
             }
             let woken = self.freed.wait_timeout(state, left);
@@ -218,6 +232,24 @@ mod tests {
             Reservation::none(&budget).raise(101, late()),
             Err(budget.busy(101))
         );
+    }
+
+    #[test]
+    fn a_limit_can_change_while_somebody_waits() {
+        for (limit, fits) in [(200, true), (50, false)] {
+            let budget = Budget::new(100);
+            let mut held = Reservation::none(&budget);
+            held.try_raise(100).unwrap();
+            let waiting = thread::spawn({
+                let budget = Arc::clone(&budget);
+                move || Reservation::none(&budget).raise(100, late()).is_ok()
+            });
+            while budget.lock().waiting.is_empty() {
+                thread::yield_now();
+            }
+            budget.set_limit(limit);
+            assert_eq!(waiting.join().unwrap(), fits);
+        }
     }
 
     #[test]

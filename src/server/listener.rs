@@ -1,7 +1,9 @@
-//! The two sockets the server listens on.
+//! The two sockets the server listens on: made here, or inherited from a service manager that goes on
+//! listening when the daemon does not.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode};
@@ -62,26 +64,58 @@ pub struct Listeners {
     pub(super) tcp: Socket,
     pub(super) admin: Socket,
     address: SocketAddr,
-    admin_path: PathBuf,
+    /// The socket file that goes with its server: none when the socket was inherited.
+    _admin_file: Option<SocketFile>,
+}
+
+/// Sockets that listen already. Their files and modes are their maker's.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// For TCP clients.
+    pub tcp: Option<TcpListener>,
+    /// For administrators.
+    pub admin: Option<UnixListener>,
 }
 
 impl Listeners {
-    /// Makes both sockets. The caller holds the lock of the data directory, and so is the only daemon
-    /// that may replace a socket file that a crash has left.
+    /// Makes both sockets. The caller holds the lock of the data
+    /// directory, and so is the only daemon that may replace a socket file that a crash has left.
     ///
     /// # Errors
     /// [`BindError`].
     pub fn bind(address: SocketAddr, admin_path: &Path) -> Result<Listeners, BindError> {
-        let admin = bind_admin(admin_path)?;
+        Listeners::inherit(Inherited::default(), address, admin_path)
+    }
+
+    /// Takes the sockets that were inherited, and makes those that were not, as [`Listeners::bind`] does.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn inherit(
+        inherited: Inherited,
+        address: SocketAddr,
+        admin_path: &Path,
+    ) -> Result<Listeners, BindError> {
+        let (admin, admin_file) = match inherited.admin {
+            Some(admin) => (Socket::from(admin), None),
+            None => {
+                let admin = bind_admin(admin_path)?;
+                (admin, Some(SocketFile(admin_path.to_path_buf())))
+            }
+        };
         let failed = |source| BindError::Tcp { address, source };
-        let tcp = bind_tcp(address).map_err(|source| {
-            remove(admin_path);
-            failed(source)
-        })?;
+        let tcp = match inherited.tcp {
+            Some(tcp) => Socket::from(tcp),
+            None => bind_tcp(address).map_err(failed)?,
+        };
+        for socket in [&tcp, &admin] {
+            // The accept loop polls: a connection that vanished in between must not block it.
+            socket.set_nonblocking(true).map_err(failed)?;
+        }
         let bound = tcp.local_addr().map_err(failed)?;
         Ok(Listeners {
             address: bound.as_socket().unwrap_or(address),
-            admin_path: admin_path.to_path_buf(),
+            _admin_file: admin_file,
             tcp,
             admin,
         })
@@ -94,15 +128,15 @@ impl Listeners {
     }
 }
 
-impl Drop for Listeners {
-    fn drop(&mut self) {
-        remove(&self.admin_path);
-    }
-}
+/// A socket's file, removed when dropped.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
 
-fn remove(path: &Path) {
-    // The next start replaces what stays behind.
-    let _ = RealDisk.remove(path);
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // The next start replaces what stays behind.
+        let _ = RealDisk.remove(&self.0);
+    }
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
@@ -113,7 +147,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
-    listen(&socket)?;
+    socket.listen(BACKLOG)?;
     Ok(socket)
 }
 
@@ -135,7 +169,7 @@ fn bind_admin(path: &Path) -> Result<Socket, BindError> {
     // Nobody can connect before it listens, so nobody connects under another mode.
     let protected = rustix::fs::chmod(path, Mode::from_raw_mode(ADMIN_MODE));
     protected.map_err(|error| failed(error.into()))?;
-    listen(&socket).map_err(failed)?;
+    socket.listen(BACKLOG).map_err(failed)?;
     Ok(socket)
 }
 
@@ -162,21 +196,30 @@ fn check_stale(path: &Path, address: &SockAddr) -> Result<(), BindError> {
     }
 }
 
-fn listen(socket: &Socket) -> io::Result<()> {
-    socket.listen(BACKLOG)?;
-    // The accept loop polls: a connection that vanished in between must not block it.
-    socket.set_nonblocking(true)
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::os::unix::net::UnixStream;
 
     use super::*;
 
     fn any() -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 0))
+    }
+
+    #[test]
+    fn inherited_sockets_keep_their_file_and_their_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.sock");
+        let admin = UnixListener::bind(&path).unwrap();
+        rustix::fs::chmod(&path, Mode::from_raw_mode(0o600)).unwrap();
+        let tcp = TcpListener::bind(any()).unwrap();
+        let address = tcp.local_addr().unwrap();
+        let (tcp, admin) = (Some(tcp), Some(admin));
+        let listeners = Listeners::inherit(Inherited { tcp, admin }, any(), &path).unwrap();
+        assert_eq!(listeners.address(), address);
+        drop(listeners);
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //!   bounded pool, or a refusal.
 //! - `connection` is one connection's story; `inbox`, `outbox` and `stream` are its parts.
 //! - `dispatch` alone knows requests and the engine; `admission` and `scans` help it.
+//! - `control` is what it asks of the process around it: the configuration, and its reload.
+//! - `auth` judges the token of hello, and slows who guesses it.
+//! - `handle` is what the process around it asks of a server that runs.
 //! - `budget` bounds the memory that large requests and answers take, all together.
 //! - `registry` knows the live connections, for `status` and for the stop.
 //!
@@ -12,11 +15,14 @@
 
 mod accept;
 mod admission;
+mod auth;
 mod budget;
 mod connection;
+mod control;
 mod dispatch;
 #[cfg(test)]
 mod dispatch_tests;
+mod handle;
 mod inbox;
 mod listener;
 mod outbox;
@@ -24,26 +30,33 @@ mod registry;
 mod scans;
 mod status;
 mod stream;
+#[cfg(test)]
+mod token_tests;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::logging::Throttle;
-use crate::protocol::Limits;
+use crate::protocol::{Limits, Token};
 use crate::storage::Engine;
+use auth::Gate;
 use budget::Budget;
+use handle::Pulse;
 use registry::Registry;
 
-pub use listener::{BindError, Listeners};
+pub use control::{Control, NoControl};
+pub use handle::Handle;
+pub use listener::{BindError, Inherited, Listeners};
 
 /// Name and version, as hello answers them.
 pub(crate) const SERVER_NAME: &str = concat!("atlaskvd ", env!("CARGO_PKG_VERSION"));
 
-/// What a server is told.
+/// What a server is told. All of it can change while it runs; a connection keeps what held when it
+/// began, so that the limits stay those that its hello was told.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The most TCP connections at a time.
@@ -56,8 +69,15 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// Bytes of large requests and answers, all connections together.
     pub max_inflight_bytes: u64,
+    /// From how long on a request is kept in the slow log; `None`: none is.
+    pub slow_request: Option<Duration>,
+    /// The most requests in the slow log.
+    pub slowlog_entries: usize,
     /// What requests may have, as hello answers it.
     pub limits: Limits,
+    /// What TCP clients must present in hello before anything else; `None`: nothing. The Unix socket
+    /// needs no token: its file mode guards it.
+    pub token: Option<Token>,
     /// The sync policy, as hello answers it.
     pub sync: String,
 }
@@ -65,19 +85,37 @@ pub struct Settings {
 /// What all connections share.
 struct Shared {
     engine: Arc<Engine>,
-    settings: Settings,
+    control: Arc<dyn Control>,
+    settings: RwLock<Arc<Settings>>,
     database_id: String,
     budget: Arc<Budget>,
     registry: Arc<Registry>,
+    gate: Gate,
     failures: Throttle,
     started: Instant,
+    pulse: Pulse,
+}
+
+impl Shared {
+    /// The settings in force.
+    fn settings(&self) -> Arc<Settings> {
+        let settings = self.settings.read();
+        Arc::clone(&settings.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other settings in force, for connections that begin from now on.
+    fn reconfigure(&self, settings: Settings) {
+        self.budget.set_limit(settings.max_inflight_bytes);
+        let current = self.settings.write();
+        *current.unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
 }
 
 /// A server that runs.
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
-    wake: UnixStream,
+    wake: Arc<UnixStream>,
     acceptor: Option<JoinHandle<()>>,
 }
 
@@ -90,16 +128,22 @@ impl Server {
         engine: Arc<Engine>,
         listeners: Listeners,
         settings: Settings,
+        control: Arc<dyn Control>,
     ) -> io::Result<Server> {
         let (wake, woken) = UnixStream::pair()?;
+        wake.set_nonblocking(true)?;
+        woken.set_nonblocking(true)?;
         let shared = Arc::new(Shared {
             database_id: engine.stats().database_id,
             engine,
+            control,
             budget: Budget::new(settings.max_inflight_bytes),
-            settings,
+            settings: RwLock::new(Arc::new(settings)),
             registry: Arc::default(),
+            gate: Gate::default(),
             failures: Throttle::default(),
             started: Instant::now(),
+            pulse: Pulse::default(),
         });
         let address = listeners.address();
         let acceptor = thread::Builder::new().name("accept".to_owned()).spawn({
@@ -109,7 +153,7 @@ impl Server {
         Ok(Server {
             shared,
             address,
-            wake,
+            wake: Arc::new(wake),
             acceptor: Some(acceptor),
         })
     }
@@ -120,11 +164,18 @@ impl Server {
         self.address
     }
 
+    /// What others may ask of this server while it runs.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(&self.shared, &self.wake)
+    }
+
     /// Accepts nothing any more, and lets connections end after what they have received. `on_drained` is
     /// called, from any thread, when none is left.
     pub fn stop(&mut self, on_drained: impl FnOnce() + Send + 'static) {
-        // The loop ends on a byte as on a failed write, which means that it has ended.
-        let _ = self.wake.write_all(&[0]);
+        self.shared.pulse.stop();
+        // Fails only when bytes that wake it wait already, or when it has ended.
+        let _ = (&*self.wake).write(&[0]);
         if let Some(acceptor) = self.acceptor.take() {
             // A panic of the loop was reported by its own thread.
             let _ = acceptor.join();

@@ -24,6 +24,8 @@ struct ServerFigures {
     accepted_connections: u64,
     refused_connections: u64,
     timed_out_connections: u64,
+    auth_failures: u64,
+    auth_throttled: u64,
     requests: u64,
     errors: u64,
     inflight_bytes: u64,
@@ -42,20 +44,23 @@ pub(super) fn figures(shared: &Shared) -> Vec<(String, StatValue)> {
 fn server(shared: &Shared) -> ServerFigures {
     let registry = &shared.registry;
     let counters = &registry.counters;
+    let settings = shared.settings();
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     ServerFigures {
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: shared.started.elapsed().as_secs(),
         connections: count(registry.open(Plane::Data)),
         admin_connections: count(registry.open(Plane::Admin)),
-        max_connections: count(shared.settings.max_connections),
+        max_connections: count(settings.max_connections),
         accepted_connections: read(&counters.accepted),
         refused_connections: read(&counters.refused),
         timed_out_connections: read(&counters.timed_out),
+        auth_failures: shared.gate.failures(),
+        auth_throttled: shared.gate.throttled(),
         requests: read(&counters.requests),
         errors: read(&counters.errors),
         inflight_bytes: shared.budget.used(),
-        max_inflight_bytes: shared.settings.max_inflight_bytes,
+        max_inflight_bytes: settings.max_inflight_bytes,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A connected socket with deadlines, the same for TCP and Unix.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
@@ -34,6 +34,11 @@ impl Stream {
             socket.set_tcp_nodelay(true)?;
         }
         Ok(Stream { socket, plane })
+    }
+
+    /// The address of a TCP peer; `None`: it has gone already, or came by the Unix socket.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.socket.peer_addr().ok()?.as_socket()
     }
 
     /// Ends reading: what was received can still be read, then comes the end.

@@ -16,7 +16,7 @@ use super::view::{View, value_of};
 use super::wal::Kind;
 use super::{
     CompactionSummary, Conditional, Expected, Lsn, Operation, Options, QuarantinedFile,
-    RecoveryReport, Scan, ScanRange, Stats, Versioned, file_name, quarantine, recovery,
+    RecoveryReport, Scan, ScanRange, Stats, Stuck, Versioned, file_name, quarantine, recovery,
 };
 
 /// An open store. Share it by reference or in an `Arc`: every method takes `&self`.
@@ -308,6 +308,31 @@ impl Engine {
         self.core
             .compact_all()
             .map_err(|error| self.core.told_as_full(error))
+    }
+
+    /// Puts other options in force, all at once for whoever reads them; which of those that differ do
+    /// need a restart. Sizes of memtables and segments count from the next ones on. Events keep going
+    /// where they went.
+    ///
+    /// A change to every-write ends by syncing what was written before: when this returns, no reader
+    /// sees anything that is not durable.
+    ///
+    /// # Errors
+    /// `InvalidOption`, `Closed`, and `ReadOnly` when that sync fails: the old options stay in force.
+    pub fn reconfigure(&self, options: &Options) -> Result<Vec<&'static str>> {
+        options.check()?;
+        self.core.check_open()?;
+        self.core.reconfigure(options)
+    }
+
+    /// Proves within `patience` that the engine is at work: that the writer can be had, that the sync
+    /// thread answers, that a sync under way comes to its end. Writes nothing. An engine that waits for
+    /// flushing, refuses writes (read-only, disk full) or is closed is well.
+    ///
+    /// # Errors
+    /// [`Stuck`] says which of these did not happen.
+    pub fn probe(&self, patience: Duration) -> std::result::Result<(), Stuck> {
+        self.core.probe(patience)
     }
 
     /// A moment's figures.

@@ -5,19 +5,39 @@ use std::time::Duration;
 
 use super::Lsn;
 
+/// What recovery does with the log, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplayStep {
+    /// It reads the log and judges it.
+    Reading,
+    /// It writes what the log holds to tables.
+    Writing,
+}
+
 /// Something an operator may want to know. `Display` is one line for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Recovery reads a segment of the log.
+    /// Recovery gets on with the log. Told every few MiB of work, and never without any: whoever waits
+    /// for a start may wait on. Within a step `bytes` never falls, and ends at `total_bytes`.
     Replaying {
-        /// The segment's place, from 1.
+        /// What is being done.
+        step: ReplayStep,
+        /// The segment's place, from 1; 0 when there is none.
         segment: u64,
         /// Segments in all.
         segments: u64,
-        /// Bytes read so far, of all segments.
+        /// Bytes of the log done so far in this step.
         bytes: u64,
-        /// Bytes of all segments.
+        /// Bytes of the log to do in this step.
+        total_bytes: u64,
+    },
+    /// Closing the store writes what is in memory to tables. Told every few MiB of work, and never
+    /// without any; `bytes` never falls, and ends at `total_bytes` when all was written.
+    Closing {
+        /// Bytes of memory written so far.
+        bytes: u64,
+        /// Bytes of memory to write.
         total_bytes: u64,
     },
     /// A memtable became a table.
@@ -84,20 +104,34 @@ impl Event {
     }
 }
 
+/// How much of the whole is done, from 0 to 100; of nothing, all is.
+fn percent(done: u64, whole: u64) -> u64 {
+    done.saturating_mul(100).checked_div(whole).unwrap_or(100)
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Event::Replaying {
+                step,
                 segment,
                 segments,
                 bytes,
                 total_bytes,
             } => {
-                let percent = (bytes * 100).checked_div(*total_bytes).unwrap_or(100);
+                let doing = match step {
+                    ReplayStep::Reading => "reading",
+                    ReplayStep::Writing => "replaying",
+                };
+                let percent = percent(*bytes, *total_bytes);
                 write!(
                     out,
-                    "replaying segment {segment} of {segments}, {percent} %"
+                    "{doing} segment {segment} of {segments} of the log, {percent} %"
                 )
+            }
+            Event::Closing { bytes, total_bytes } => {
+                let percent = percent(*bytes, *total_bytes);
+                write!(out, "writing what is in memory to tables, {percent} %")
             }
             Event::Flushed {
                 entries,

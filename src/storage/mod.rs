@@ -24,7 +24,9 @@ mod memtable;
 mod merge;
 mod operation;
 mod options;
+mod probe;
 mod quarantine;
+mod reconfigure;
 mod recovery;
 mod scan;
 mod stats;
@@ -37,12 +39,13 @@ mod write;
 pub use disk::{DirEntry, DirLock, Disk, DiskFile, RealDisk};
 pub use engine::Engine;
 pub use error::{AtlasError, Result};
-pub use event::Event;
+pub use event::{Event, ReplayStep};
 pub use lsn::Lsn;
 pub use operation::{Conditional, Expected, Operation, Versioned};
 pub use options::{
     DEFAULT_MAX_KEY_SIZE, DEFAULT_MAX_VALUE_SIZE, EventSink, KIB, MIB, Options, WalSyncStrategy,
 };
+pub use probe::Stuck;
 pub use recovery::RecoveryReport;
 pub use scan::{Page, Scan, ScanRange};
 pub use stats::{CompactionSummary, QuarantinedFile, Stats};

@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use super::disk::{Disk, count};
 use super::error::{AtlasError, Result};
-use super::event::Event;
+use super::event::{Event, ReplayStep};
 use super::examine::{self, Cut, Extent, Log};
 use super::file_name::{self, FileName};
 use super::flush;
@@ -266,6 +266,7 @@ impl<'a> Recovery<'a> {
             if let Some(events) = &self.options.events {
                 let (segment, segments) = (count(place + 1), count(log.segments.len()));
                 events(&Event::Replaying {
+                    step: ReplayStep::Writing,
                     segment,
                     segments,
                     bytes,

@@ -18,6 +18,7 @@ fn every_request() -> Vec<Request<'static>> {
         Request::Hello {
             client: "split",
             max_version: 1,
+            token: None,
         },
         Request::Sync { lsn: None },
         Request::Stats,

@@ -300,6 +300,7 @@ fn a_client_of_an_older_version_is_told() {
         &Request::Hello {
             client: "old",
             max_version: 0,
+            token: None,
         },
         1,
     );

@@ -1,6 +1,7 @@
 //! Which daemon to talk to, and how.
 
 use std::env;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use clap::Args;
 
 use super::Result;
 use super::exit_code::failure;
-use crate::cli::Failure;
-use crate::client::{Client, ClientOptions};
+use crate::cli::{Failure, files};
+use crate::client::{Client, ClientOptions, Token};
 use crate::exit::Exit;
+use crate::protocol::MAX_TOKEN_SIZE;
 
 /// Where `atlaskvd` listens unless it is told otherwise.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7390";
@@ -43,6 +45,11 @@ pub(super) struct Target {
     #[arg(long, global = true, value_name = "PATH")]
     socket: Option<PathBuf>,
 
+    /// The file with the token that the daemon wants over TCP; it goes there in the clear
+    /// [env: ATLASKV_TOKEN_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
     /// How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
@@ -57,10 +64,13 @@ enum Way {
 
 impl Target {
     pub(super) fn connect(&self, plane: Plane) -> Result<Client> {
-        let options = self.options(plane);
+        let mut options = self.options(plane);
         let connected = match self.way(plane)? {
             Way::Tcp(address) => {
                 check_address(&address)?;
+                let file = env::var_os("ATLASKV_TOKEN_FILE").filter(|path| !path.is_empty());
+                let file = self.token_file.clone().or(file.map(PathBuf::from));
+                options.token = file.as_deref().map(read_token).transpose()?;
                 Client::connect(&address, options)
             }
             Way::Unix(path) => Client::connect_unix(&path, options),
@@ -129,6 +139,24 @@ impl Target {
     }
 }
 
+/// Reads the token in a file. Standard input is none: values and imports are read from it.
+fn read_token(path: &Path) -> Result<Token> {
+    if path == Path::new("-") {
+        return Err(Failure::usage(
+            "the token is not read from standard input: name a file (--token-file)",
+        ));
+    }
+    let mut contents = Vec::new();
+    // A line end, and one byte more to see that it is too long.
+    let most = MAX_TOKEN_SIZE + "\r\n".len() + 1;
+    files::reader(path)?
+        .take(u64::try_from(most).unwrap_or(u64::MAX))
+        .read_to_end(&mut contents)
+        .map_err(|error| Failure::io("read", path, &error))?;
+    Token::from_file(&contents)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
 /// Whether it is a host and a port: what it is not would else be told as a daemon that is not there.
 fn check_address(address: &str) -> Result<()> {
     let parts = address.rsplit_once(':');
@@ -148,6 +176,7 @@ mod tests {
         Target {
             addr: addr.map(str::to_owned),
             socket: socket.map(PathBuf::from),
+            token_file: None,
             timeout: None,
         }
     }
