@@ -13,12 +13,17 @@ ZSHDIR  ?= $(SHARE)/zsh/site-functions
 FISHDIR ?= $(SHARE)/fish/vendor_completions.d
 SYSTEMD := $(PREFIX)/lib/systemd
 INSTALL_PROGRAM ?= $(INSTALL)
+PIUPARTS_SUITE  ?= bookworm
 
-.PHONY: deb
+.PHONY: manual deb rpm apt-repo lint-packages check-reproducible piuparts
+
+# Man pages and completions from the command lines and from config/atlaskv.toml.
+manual:
+	$(CARGO) run --locked --quiet --example manual
 
 # Units and scripts name /usr/bin; elsewhere they name PREFIX.
 stage:
-	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/lib/atlaskv' '$(DESTDIR)$(SYSTEMD)/system' \
+	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/atlaskv' '$(DESTDIR)$(SYSTEMD)/system' \
 	    '$(DESTDIR)$(PREFIX)/lib/sysusers.d' '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d' \
 	    '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(SHARE)/licenses/atlaskv'
 	$(INSTALL) -d -m 0750 '$(DESTDIR)$(SYSCONFDIR)/atlaskv'
@@ -27,9 +32,9 @@ stage:
 	done
 	test -e '$(DESTDIR)$(SYSCONFDIR)/atlaskv/atlaskv.toml' || \
 	    $(INSTALL) -m 0640 config/atlaskv.toml '$(DESTDIR)$(SYSCONFDIR)/atlaskv/'
-	$(INSTALL) -m 0755 packaging/restart-checked '$(DESTDIR)$(PREFIX)/lib/atlaskv/'
+	$(INSTALL) -m 0755 packaging/restart-checked '$(DESTDIR)$(PREFIX)/libexec/atlaskv/'
 	$(INSTALL) -m 0644 systemd/*.service systemd/*.socket '$(DESTDIR)$(SYSTEMD)/system/'
-	sed -i 's,/usr/bin\b,$(PREFIX)/bin,g' '$(DESTDIR)$(PREFIX)/lib/atlaskv/restart-checked' \
+	sed -i 's,/usr/bin\b,$(PREFIX)/bin,g' '$(DESTDIR)$(PREFIX)/libexec/atlaskv/restart-checked' \
 	    '$(DESTDIR)$(SYSTEMD)/system'/atlaskv*.service
 	$(INSTALL) -m 0644 systemd/atlaskv.sysusers '$(DESTDIR)$(PREFIX)/lib/sysusers.d/atlaskv.conf'
 	$(INSTALL) -m 0644 systemd/atlaskv.tmpfiles '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/atlaskv.conf'
@@ -37,6 +42,16 @@ stage:
 	    $(INSTALL) -D -m 0644 systemd/atlaskv.catalog '$(DESTDIR)$(SYSTEMD)/catalog/atlaskv.catalog'
 	$(INSTALL) -m 0644 README.md CHANGELOG.md ARCHITECTURE.md docs/*.md '$(DESTDIR)$(DOCDIR)/'
 	$(INSTALL) -m 0644 systemd/examples/* '$(DESTDIR)$(DOCDIR)/examples/'
+	for page in packaging/man/*; do \
+	    $(INSTALL) -D -m 0644 -t '$(DESTDIR)$(SHARE)/man/man'"$${page##*.}" $$page || exit 1; \
+	done
+	$(INSTALL) -d '$(DESTDIR)$(BASHDIR)' '$(DESTDIR)$(ZSHDIR)' '$(DESTDIR)$(FISHDIR)'
+	cd packaging/completions && for script in *.bash; do \
+	    name=$${script%.bash}; \
+	    $(INSTALL) -m 0644 $$script '$(DESTDIR)$(BASHDIR)'/$$name && \
+	    $(INSTALL) -m 0644 $$name.zsh '$(DESTDIR)$(ZSHDIR)'/_$$name && \
+	    $(INSTALL) -m 0644 $$name.fish '$(DESTDIR)$(FISHDIR)'/$$name.fish || exit 1; \
+	done
 	$(INSTALL) -m 0644 LICENSE-APACHE LICENSE-MIT '$(DESTDIR)$(SHARE)/licenses/atlaskv/'
 
 # -d: the compiler is rustup's, which no package provides.
@@ -47,3 +62,29 @@ deb: build
 	cp -R packaging/debian $(DEB_TREE)/debian
 	cd $(DEB_TREE) && SOURCE='$(CURDIR)' dpkg-buildpackage -b -us -uc -d
 	cp $(DEB_TREE)/../*_$(VERSION)_$(DEB_ARCH).deb $(PACKAGES)/
+
+rpm: build
+	packaging/need rpm
+	rm -rf target/rpm
+	$(INSTALL) -d target/rpm $(PACKAGES)
+	env -u SOURCE_DATE_EPOCH rpmbuild -bb --quiet --define '_topdir $(CURDIR)/target/rpm' \
+	    --define 'srcroot $(CURDIR)' --define 'version $(VERSION)' packaging/atlaskv.spec
+	cp target/rpm/RPMS/*/atlaskv-$(VERSION)-1.*.rpm $(PACKAGES)/
+
+# What is there already stays: several versions side by side.
+apt-repo: deb
+	packaging/need apt-utils gnupg
+	packaging/make-apt-repo $(PACKAGES) target/apt-repo
+
+lint-packages: deb rpm
+	packaging/need lintian rpmlint systemd man-db mandoc shellcheck binutils
+	packaging/lint-packages $(PACKAGES)
+
+check-reproducible:
+	packaging/need debhelper dpkg-dev rpm git
+	packaging/check-reproducible
+
+# Install, upgrade, remove and purge in a bare Debian. The data that purge leaves is meant to stay.
+piuparts: deb
+	packaging/need piuparts
+	piuparts -d $(PIUPARTS_SUITE) $(PIUPARTS_OPTIONS) $(PACKAGES)/atlaskv_$(VERSION)_$(DEB_ARCH).deb

@@ -42,6 +42,11 @@ struct Arguments {
     format: Format,
 }
 
+/// The tool's command line.
+pub(super) fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs the tool with the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -26,3 +26,16 @@ use crate::exit;
 pub fn after_help(examples: &str) -> String {
     format!("Examples:\n{}\n\n{}", examples.trim_end(), exit::table())
 }
+
+/// The command lines of the daemon and of every tool, for the manual and the shell completions.
+#[doc(hidden)]
+#[must_use]
+pub fn commands() -> [clap::Command; 4] {
+    use clap::CommandFactory;
+    [
+        compact_offline::command(),
+        ctl::command(),
+        verify::command(),
+        crate::daemon::Flags::command(),
+    ]
+}

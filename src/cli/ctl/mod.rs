@@ -98,6 +98,11 @@ impl Session {
     }
 }
 
+/// The tool's command line.
+pub(super) fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs the tool with the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -1,0 +1,39 @@
+#compdef atlaskv-verify
+
+autoload -U is-at-least
+
+_atlaskv-verify() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'--quick[Read only the manifest and the headers and footers of the files that it names]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':dir -- The data directory:_files' \
+&& ret=0
+}
+
+(( $+functions[_atlaskv-verify_commands] )) ||
+_atlaskv-verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-verify commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_atlaskv-verify" ]; then
+    _atlaskv-verify "$@"
+else
+    compdef _atlaskv-verify atlaskv-verify
+fi
