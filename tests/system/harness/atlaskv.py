@@ -14,7 +14,7 @@ DATA = "/var/lib/atlaskv"
 
 def install(machine, stock, deb=None):
     """Installs the package from a repository, with the command an administrator types."""
-    packages.serve(machine, deb or stock.deb)
+    packages.serve(machine, stock, deb or stock.deb)
     machine.must("apt install -y atlaskv", timeout=120)
     equip(machine)
 

@@ -63,20 +63,7 @@ def missing():
 def install_missing():
     """Installs what the tests need on the host."""
     names = missing()
-    if not names:
-        return
-    print(f"installing on this machine: {' '.join(names)}", flush=True)
-    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    apt = ["apt-get", "-q", "-y"]
-    for command in (
-        [*apt, "update"],
-        [*apt, "install", "--no-install-recommends", *names],
-    ):
-        done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, timeout=900,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )
-        if done.returncode != 0:
-            raise Skip(f"{' '.join(command)} failed: {done.stdout[-400:].strip()}")
-    if missing():
-        raise Skip(f"not to be had on this machine: {' '.join(missing())}")
+    if names:
+        print(f"installing on this machine: {' '.join(names)}", flush=True)
+        need = [str(REPOSITORY / "packaging/need"), *names]
+        subprocess.run(need, stdin=subprocess.DEVNULL, timeout=900, check=True)

@@ -1,6 +1,7 @@
 """The packages under test: what `make` built, variants of it, and apt repositories of them."""
 
 import functools
+import itertools
 import os
 import pathlib
 import shutil
@@ -13,13 +14,15 @@ from .report import say
 
 #: A build takes minutes; this bounds one that hangs.
 BUILD_SECONDS = 3600
+#: Signs the tests' repositories; made for each run.
+KEY = "system-tests@atlaskv.invalid"
 
 
-def tool(*command, cwd=None, output=None):
+def tool(*command, cwd=None, output=None, environment=None):
     """Runs a program of the host that has to succeed."""
     done = subprocess.run(
         [str(word) for word in command], cwd=cwd, stdin=subprocess.DEVNULL, timeout=300, check=False,
-        stdout=output or subprocess.PIPE, stderr=subprocess.PIPE if output else subprocess.STDOUT,
+        env={**os.environ, **(environment or {})}, stdout=output or subprocess.PIPE, stderr=subprocess.PIPE if output else subprocess.STDOUT,
     )
     if done.returncode != 0:
         said = (done.stderr if output else done.stdout).decode(errors="replace")
@@ -38,6 +41,7 @@ class Stock:
 
     def __init__(self):
         self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
         self.packages = pathlib.Path(os.environ.get("ATLASKV_PACKAGES", host.REPOSITORY / "target/packages"))
         self.made = host.WORK / "stock"
         shutil.rmtree(self.made, ignore_errors=True)
@@ -85,6 +89,31 @@ class Stock:
             return target
 
     @functools.cached_property
+    def newer_rpm(self):
+        """The RPM package with a later version, of the same programs."""
+        later = self.made / "rpm"
+        tool("make", "rpm", "-o", "build", "VERSION=0.9.0", f"PACKAGES={later}", cwd=host.REPOSITORY)
+        return next(later.glob("atlaskv-0.9.0-*.rpm"))
+
+    def repository(self, debs):
+        """A signed apt repository of these packages; its directory."""
+        with self._lock:
+            number = next(self._numbers)
+            inbox, target = self.made / f"inbox-{number}", self.made / f"apt-{number}"
+            inbox.mkdir()
+            for deb in debs:
+                shutil.copy(deb, inbox)
+            home = self.made / "gnupg"
+            signing = {"GNUPGHOME": str(home), "ATLASKV_GPG_KEY": KEY}
+            if not home.exists():
+                home.mkdir(mode=0o700)
+                tool("gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", KEY,
+                     "default", "sign", "never", environment=signing)
+            tool(host.REPOSITORY / "packaging/make-apt-repo", inbox, target, environment=signing)
+            tool("gpgconf", "--kill", "gpg-agent", environment=signing)
+            return target
+
+    @functools.cached_property
     def shim(self):
         """The slow disk, built."""
         target = self.made / "slow.so"
@@ -93,14 +122,17 @@ class Stock:
         return target
 
 
-def serve(machine, *debs, path="/srv/apt"):
-    """Makes a directory of the machine an apt repository of these packages, and the only one it knows."""
-    pool = machine.path(path)
-    shutil.rmtree(pool, ignore_errors=True)
-    pool.mkdir(parents=True)
-    for deb in debs:
-        shutil.copy(deb, pool)
-    with (pool / "Packages").open("wb") as index:
-        tool("apt-ftparchive", "packages", ".", cwd=pool, output=index)
-    machine.write("/etc/apt/sources.list.d/atlaskv.list", f"deb [trusted=yes] file:{path} ./\n")
-    machine.must("apt update")
+def provide(machine, stock, *debs):
+    """Puts a signed apt repository of these packages into a machine, at /srv/atlaskv."""
+    source = stock.repository(debs or [stock.deb])
+    target = machine.path("/srv/atlaskv")
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
+    text = (source / "atlaskv.sources").read_text(encoding="utf-8")
+    machine.write("/srv/atlaskv/atlaskv.sources", text.replace(str(source), "/srv/atlaskv"))
+
+
+def serve(machine, stock, *debs):
+    """The same, and makes it the only repository that the machine knows."""
+    provide(machine, stock, *debs)
+    machine.must("cp /srv/atlaskv/atlaskv.sources /etc/apt/sources.list.d/ && apt update")

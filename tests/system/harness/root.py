@@ -10,7 +10,7 @@ from . import host
 #: own dependencies or is here already.
 PACKAGES = [
     "systemd", "systemd-sysv", "dbus", "procps", "iproute2", "python3", "less", "man-db",
-    "bash-completion", "rpm", "autopkgtest", "libglib2.0-0",
+    "bash-completion", "curl", "rpm", "autopkgtest", "libglib2.0-0",
 ]
 
 #: Run in the new root by mmdebstrap, `$1` is its path.

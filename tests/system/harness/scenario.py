@@ -19,7 +19,7 @@ class Scenario:
     def __init__(self, name, clean, stock, keep):
         self.report = Report(name)
         self.stock = stock
-        self._clean = clean
+        self.clean = clean
         self._keep = keep
         self._machines = []
 
@@ -48,7 +48,7 @@ class Scenario:
     def machine(self, name="", source=None):
         """A fresh system, booted; ended and removed afterwards."""
         label = "-".join(filter(None, (self.report.name, name)))
-        machine = Machine(label, source or self._clean)
+        machine = Machine(label, source or self.clean)
         self._machines.append(machine)
         failed_before = self.report.failed
         try:

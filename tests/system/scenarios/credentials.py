@@ -23,7 +23,7 @@ def present(s, m):
     """A file beside the configuration becomes a credential."""
     m.write(FILE, f"{TOKEN}\n", 0o600)
     m.write("/root/token", f"{TOKEN}\n", 0o600)
-    m.write("/root/wrong", "guess\n", 0o600)
+    m.write("/root/wrong", "guess-guess-guess-guess\n", 0o600)
     m.must("systemctl restart atlaskv")
     s.does(m, "with a token, a client without one is refused", "atlaskv-ctl get a", code=8, says="token")
     s.does(m, "with the token it is served", "atlaskv-ctl --token-file /root/token get a", says="^1$")
@@ -62,17 +62,17 @@ def beyond_loopback(s, m):
 
 def by_file(s, m):
     """A file that the configuration names, changed by a reload."""
-    m.write("/etc/atlaskv/clients", "first-token\n", 0o640)
+    m.write("/etc/atlaskv/clients", "the-first-token-of-all\n", 0o640)
     m.must("chown root:atlaskv /etc/atlaskv/clients")
     atlaskv.configure(m, '[server]\ntoken_file = "/etc/atlaskv/clients"\n')
     m.must("systemctl reload atlaskv")
     m.wait("a token is wanted", "! atlaskv-ctl get a")
-    m.write("/root/first", "first-token\n", 0o600)
+    m.write("/root/first", "the-first-token-of-all\n", 0o600)
     s.does(m, "a reload takes a token_file in", "atlaskv-ctl --token-file /root/first get a", says="^1$")
-    m.path("/etc/atlaskv/clients").write_text("second-token\n", encoding="utf-8")
+    m.path("/etc/atlaskv/clients").write_text("the-second-token-of-all\n", encoding="utf-8")
     m.must("systemctl reload atlaskv")
     m.wait("the first token is over", "! atlaskv-ctl --token-file /root/first get a")
-    m.write("/root/second", "second-token\n", 0o600)
+    m.write("/root/second", "the-second-token-of-all\n", 0o600)
     s.does(m, "a reload changes the token", "atlaskv-ctl --token-file /root/second get a", says="^1$")
     atlaskv.configure(m, "")
     m.must("systemctl restart atlaskv")

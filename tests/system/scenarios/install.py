@@ -29,8 +29,8 @@ MANUALS = ["1 atlaskv-ctl", "1 atlaskv-verify", "1 atlaskv-compact-offline", "5 
 def run(s):
     """The whole story on one machine."""
     with s.machine() as m:
-        packages.serve(m, s.stock.deb)
-        s.does(m, "apt install atlaskv", "apt install atlaskv -y", timeout=120, hides=["warning", "rror"])
+        packages.serve(m, s.stock)
+        s.does(m, "apt install atlaskv", "apt install atlaskv </dev/null", timeout=120, hides=["warning", "rror"])
         s.does(m, "it is active", "systemctl is-active atlaskv", says="^active$")
         s.does(m, "it is enabled", "systemctl is-enabled atlaskv", says="^enabled$")
         s.does(m, "the socket unit is not enabled", "systemctl is-enabled atlaskv.socket", code=1, says="^disabled$")

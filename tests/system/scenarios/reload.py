@@ -37,7 +37,7 @@ def good(s, m):
     atlaskv.configure(m, '[storage]\nsync = "every-write"\nmax_value_size = "1 KiB"\n[log]\nlevel = "debug"\n')
     s.does(m, "systemctl reload", "systemctl reload atlaskv")
     takes_effect(m, "every-write")
-    s.does(m, "the sync policy changed", "atlaskv-ctl ping", says="every-write")
+    s.does(m, "the sync policy changed", "atlaskv-ctl --format json ping", says="every-write")
     s.does(m, "the limit changed", "head -c 2000 /dev/zero | atlaskv-ctl put big -", code=8, says="1024|1 KiB")
     s.does(m, "it is active, not reloading", "systemctl show -p ActiveState atlaskv", says="=active$")
     s.does(m, "the reload is in the journal", "journalctl -u atlaskv -o cat", says=["(?i)reload", "sync"])
@@ -52,12 +52,12 @@ def bad(s, m):
     atlaskv.configure(m, '[storage]\nsync = "sometimes"\n')
     s.does(m, "systemctl reload with a bad file fails", "systemctl reload atlaskv", code=1)
     s.does(m, "the reason is in the journal", "journalctl -u atlaskv -o cat", says="sometimes")
-    s.does(m, "the old configuration is in force", "atlaskv-ctl ping", says="interval")
+    s.does(m, "the old configuration is in force", "atlaskv-ctl --format json ping", says="interval")
     s.does(m, "it is active", "systemctl is-active atlaskv")
     # The same without the check that the unit makes first.
     m.must("systemctl kill -s HUP --kill-whom=main atlaskv")
     m.wait("the refusal is logged", "journalctl -u atlaskv -o cat | grep -iE 'reload.*refused|refused.*reload|old configuration'")
-    s.does(m, "SIGHUP with a bad file changes nothing", "atlaskv-ctl ping", says="interval")
+    s.does(m, "SIGHUP with a bad file changes nothing", "atlaskv-ctl --format json ping", says="interval")
     m.wait("it is active again", "systemctl is-active atlaskv")
     s.does(m, "atlaskv-ctl reload with a bad file fails", "atlaskv-ctl reload --wait", code=2, says="sometimes")
 
