@@ -61,6 +61,18 @@ def fill(machine, mebibytes):
     return path
 
 
+def stamp_format(machine, version):
+    """Makes the store's format this version, as a program that writes it would; see docs/format.md."""
+    machine.must(f"""python3 -c '
+import struct, zlib
+path = "{DATA}/MANIFEST"
+old = open(path, "rb").read()
+head = old[:8] + struct.pack("<I", {version})
+new = head + struct.pack("<I", zlib.crc32(head + old[16:])) + old[16:]
+open(path, "r+b").write(new)
+'""")
+
+
 def stats(machine):
     """The figures of `atlaskv-ctl stats`."""
     return json.loads(machine.must("atlaskv-ctl --format json stats"))["stats"]

@@ -127,8 +127,8 @@ def downgrade(s, m):
     """An older version that could not read the data is refused before anything stops."""
     pid = atlaskv.main_pid(m)
     m.must("cp -a /var/lib/atlaskv/MANIFEST /root/MANIFEST")
-    # The format version: 4 bytes behind the magic. The daemon that runs does not read it.
-    m.must(r"printf '\143\0\0\0' | dd of=/var/lib/atlaskv/MANIFEST bs=1 seek=8 conv=notrunc status=none")
+    # The daemon that runs does not read it again.
+    atlaskv.stamp_format(m, 99)
     command = f"apt install -y --allow-downgrades atlaskv={s.stock.version}"
     s.does(m, "a downgrade that could not read the data is refused", command, code=100, timeout=120,
            says=["format 99", r"reads data of format \d+"])
