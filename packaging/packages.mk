@@ -84,7 +84,16 @@ check-reproducible:
 	packaging/need debhelper dpkg-dev rpm git
 	packaging/check-reproducible
 
-# Install, upgrade, remove and purge in a bare Debian. The data that purge leaves is meant to stay.
-piuparts: deb
+# Install, remove, purge in a bare Debian with systemd, whose own traces are not ours.
+piuparts: deb target/piuparts-$(PIUPARTS_SUITE).tar.gz
 	packaging/need piuparts
-	piuparts -d $(PIUPARTS_SUITE) $(PIUPARTS_OPTIONS) $(PACKAGES)/atlaskv_$(VERSION)_$(DEB_ARCH).deb
+	piuparts --no-eatmydata -d $(PIUPARTS_SUITE) -b target/piuparts-$(PIUPARTS_SUITE).tar.gz \
+	    $(PIUPARTS_OPTIONS) $(PACKAGES)/atlaskv_$(VERSION)_$(DEB_ARCH).deb
+
+target/piuparts-%.tar.gz:
+	packaging/need mmdebstrap
+	$(INSTALL) -d target
+	mmdebstrap --variant=minbase --include=systemd,systemd-sysv,procps --format=tar $* $@.tar
+	gzip -1 <$@.tar >$@.new
+	rm $@.tar
+	mv $@.new $@

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::daemon;
 use crate::protocol::Token;
-use crate::server::{Listeners, NoControl, Server, Settings};
+use crate::server::{Listeners, NoControl, Server};
 use crate::storage::{Engine, RealDisk};
 
 /// Connections that an example may have.
@@ -30,10 +30,7 @@ pub fn serve_with_token(dir: &Path, token: Option<Token>) -> Result<Server, Box<
     config.server.listen.set_port(0);
     let engine = Engine::open(RealDisk::shared(), dir, config.options())?;
     let listeners = Listeners::bind(config.server.listen, &config.server.admin_socket)?;
-    let settings = Settings {
-        token,
-        ..daemon::settings(&config, MAX_CONNECTIONS)
-    };
+    let settings = daemon::settings(&config, MAX_CONNECTIONS, token);
     let control = Arc::new(NoControl);
     Ok(Server::start(
         Arc::new(engine),

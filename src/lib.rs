@@ -11,6 +11,7 @@
 //! - [`storage`] is the engine: it knows no network, no configuration file and no log daemon.
 //! - [`protocol`] is pure bytes and types: no socket, no clock.
 //! - [`server`] owns sockets and threads; only `server::dispatch` sees a request and the engine.
+//! - [`metrics`] answers a monitoring system with the figures of a server.
 //! - [`client`] is a blocking client, used by `atlaskv-ctl` and by the tests.
 
 pub mod cli;
@@ -21,6 +22,7 @@ pub mod daemon;
 pub mod example;
 pub mod exit;
 pub mod logging;
+pub mod metrics;
 pub mod protocol;
 pub mod server;
 pub mod storage;

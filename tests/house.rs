@@ -22,12 +22,13 @@ const FUNCTION_LINES: usize = 70;
 const TOOL_LINES: usize = 30;
 
 /// Which other rooms of the crate a room may name. Rooms that are not listed may name all.
-const ARROWS: [(&str, &[&str]); 5] = [
+const ARROWS: [(&str, &[&str]); 6] = [
     ("src/storage", &[]),
     ("src/protocol", &[]),
     ("src/client", &["protocol"]),
     ("src/exit", &["storage", "client", "protocol"]),
     ("src/server", &["protocol", "storage", "logging"]),
+    ("src/metrics", &["server", "storage", "logging"]),
 ];
 
 /// Words that a room must not use in code, with the one file that may.

@@ -45,6 +45,7 @@ pub struct Server {
     #[serde(with = "value::address")]
     pub listen: SocketAddr,
     /// The path of the Unix socket that takes administrative requests too.
+    #[serde(serialize_with = "value::path")]
     pub admin_socket: PathBuf,
     /// The most TCP connections at a time, each with a thread.
     pub max_connections: u64,
@@ -60,6 +61,7 @@ pub struct Server {
     pub allow_unauthenticated: bool,
     /// The file with the token that TCP clients must present. Empty: the credential `token` of systemd,
     /// if there is one.
+    #[serde(serialize_with = "value::path")]
     pub token_file: PathBuf,
     /// Milliseconds from which on a request is kept in the slow log; 0: none is.
     pub slow_request_ms: u64,
@@ -94,6 +96,7 @@ impl Default for Server {
 #[expect(missing_docs, reason = "storage::Options documents each of them")]
 pub struct Storage {
     /// The data directory.
+    #[serde(serialize_with = "value::path")]
     pub data_dir: PathBuf,
     /// When a write becomes durable.
     #[serde(deserialize_with = "value::named")]
@@ -234,6 +237,25 @@ impl Config {
         })
     }
 
+    /// Every key, as `section.key`, with its value as a file states it, texts without their quotes; in
+    /// the order of the shipped file.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(String, String)> {
+        // Every field is a number, a yes or no, or a text: that can be written and read again.
+        let text = toml::to_string(self).unwrap_or_default();
+        let table: toml::Table = text.parse().unwrap_or_default();
+        let value = |key: &str| {
+            let (section, name) = key.split_once('.')?;
+            Some(match table.get(section)?.get(name)? {
+                toml::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            })
+        };
+        let keys = place::keys(&text).into_iter();
+        keys.filter_map(|key| value(&key).map(|value| (key, value)))
+            .collect()
+    }
+
     /// What the engine is told, by this configuration.
     #[must_use]
     pub fn options(&self) -> Options {
@@ -256,5 +278,11 @@ impl Source {
             name: path.display().to_string(),
             text: text.to_owned(),
         }
+    }
+
+    /// The file and the line that state `key`; `None` when the file does not.
+    #[must_use]
+    pub fn place_of(&self, key: &str) -> Option<String> {
+        place::line_of(self, key)
     }
 }

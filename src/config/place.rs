@@ -35,6 +35,21 @@ pub(super) fn of_error(source: &Source, error: &toml::de::Error) -> String {
     }
 }
 
+/// Every key, with its section, in the order of the text.
+pub(super) fn keys(text: &str) -> Vec<String> {
+    let mut entries = entries(text);
+    entries.sort_by_key(|entry| entry.span.start);
+    entries.into_iter().map(|entry| entry.key).collect()
+}
+
+/// File and line of a key.
+pub(super) fn line_of(source: &Source, key: &str) -> Option<String> {
+    let entries = entries(&source.text);
+    let entry = entries.iter().find(|entry| entry.key == key)?;
+    let (line, _) = line_and_column(&source.text, entry.span.start);
+    Some(format!("{}:{line}", source.name))
+}
+
 /// File, line, column and key of a key, or the key alone when the file does not have it.
 pub(super) fn of_key(source: &Source, key: &str) -> String {
     let entries = entries(&source.text);
@@ -45,7 +60,12 @@ pub(super) fn of_key(source: &Source, key: &str) -> String {
 }
 
 fn at(source: &Source, offset: usize) -> String {
-    let before = source.text.get(..offset).unwrap_or(&source.text);
+    let (line, column) = line_and_column(&source.text, offset);
+    format!("{}:{line}:{column}", source.name)
+}
+
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before
         .rsplit('\n')
@@ -54,7 +74,7 @@ fn at(source: &Source, offset: usize) -> String {
         .chars()
         .count()
         + 1;
-    format!("{}:{line}:{column}", source.name)
+    (line, column)
 }
 
 /// Every key of the text, as far as it can be read.

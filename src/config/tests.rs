@@ -73,6 +73,34 @@ fn defaults_are_the_engines() {
 }
 
 #[test]
+fn entries_are_every_key_as_a_file_states_it() {
+    let mut config = Config::default();
+    config.storage.data_dir = PathBuf::from("/a \"b\"\n");
+    let entries = config.entries();
+    let names: BTreeSet<String> = entries.iter().map(|(key, _)| key.clone()).collect();
+    assert_eq!(names, keys(&toml::Table::try_from(&config).unwrap()));
+    assert_eq!(names.len(), entries.len());
+    for (key, value) in [
+        ("server.listen", "127.0.0.1:7390"),
+        ("server.allow_unauthenticated", "false"),
+        ("storage.data_dir", "/a \"b\"\n"),
+        ("storage.memtable_size", "64 MiB"),
+        ("storage.sync", "interval"),
+        ("metrics.listen", ""),
+        ("log.level", "info"),
+    ] {
+        let found = entries.iter().find(|(name, _)| name == key).unwrap();
+        assert_eq!(found.1, value, "{key}");
+    }
+    let text = "[server]\n\nread_timeout_s = 1\n";
+    assert_eq!(
+        source(text).place_of("server.read_timeout_s").unwrap(),
+        "/etc/a.toml:3"
+    );
+    assert_eq!(source(text).place_of("server.listen"), None);
+}
+
+#[test]
 fn an_empty_file_is_the_defaults() {
     assert_eq!(Config::parse(&source("")).unwrap(), Config::default());
 }

@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use serde::de::{self, IntoDeserializer, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::storage::{WalSyncStrategy, disk};
 
 /// A number of bytes: an integer, or text such as `"64 MiB"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
 const UNITS: [(&str, u64); 5] = [
@@ -67,6 +67,12 @@ impl fmt::Display for Size {
             Some((unit, factor)) => write!(out, "{} {unit}", self.0 / factor),
             None => write!(out, "{} B", self.0),
         }
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 
@@ -217,6 +223,11 @@ pub(super) fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 ) -> Result<T, D::Error> {
     let name = String::deserialize(from)?;
     T::deserialize(name.into_deserializer())
+}
+
+/// Writes a path as text; bytes that are none are replaced, as wherever a path is shown.
+pub(super) fn path<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
 }
 
 /// Addresses as text in the file.

@@ -5,6 +5,7 @@ use std::path::Path;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Config, Size};
+use crate::logging::message;
 use crate::storage::{Disk, RealDisk, disk};
 
 /// Files besides connections, tables and segments: standard streams, sockets, manifest, lock, what
@@ -28,13 +29,35 @@ pub(super) fn fit(config: &Config) -> usize {
     let threads = threads().saturating_sub(SPARE_THREADS + OTHER_CONNECTIONS);
     let fitting = wanted.min(files).min(threads).max(1);
     if fitting < wanted {
+        let cause = if files <= threads {
+            "open files; raise LimitNOFILE= in the unit (RLIMIT_NOFILE)"
+        } else {
+            "threads; raise TasksMax= or LimitNPROC= in the unit (RLIMIT_NPROC, pids.max)"
+        };
         log::warn!(
-            "max_connections lowered from {wanted} to {fitting}: the limits of this process leave room \
-             for {files} by open files (RLIMIT_NOFILE, LimitNOFILE=) and {threads} by threads \
-             (RLIMIT_NPROC, TasksMax=)"
+            message_id = message::CONNECTIONS_LIMITED, limit = fitting, wanted;
+            "max_connections lowered from {wanted} to {fitting} by the limit of this process on {cause}, \
+             or lower max_connections"
         );
     }
     Size(fitting).as_usize()
+}
+
+/// Says so when the kernel would not spare this process, which runs as a service, in a lack of memory.
+pub(super) fn check_memory_score() {
+    let service = std::env::var("SYSTEMD_EXEC_PID").ok();
+    if service != Some(std::process::id().to_string()) {
+        return;
+    }
+    let score = read(Path::new("/proc/self/oom_score_adj"));
+    let score: Option<i64> = score.and_then(|score| score.trim().parse().ok());
+    if let Some(score @ 0..) = score {
+        log::warn!(
+            message_id = message::MEMORY_SCORE, score;
+            "the kernel may end this process early when memory runs out: its score is {score}, \
+             OOMScoreAdjust= of the unit has not lowered it"
+        );
+    }
 }
 
 /// Raises the soft limit on open files to the hard one; returns what it is then.

@@ -1,28 +1,49 @@
 //! The order in which the daemon starts and stops, its signals and its exit codes; nothing else.
 //!
-//! Start: flags and file, the process's limits, the engine (lock and recovery), the admin socket, TCP,
-//! and one line that says that it is ready. Stop, on SIGTERM or SIGINT: nothing new is accepted, what
-//! was received is answered, the engine flushes, syncs and writes its clean mark. A second signal does
-//! not wait for connections any more.
+//! Start: flags, inherited sockets and file, the process's limits, the engine (lock and recovery), the
+//! admin socket, TCP, and one line that says that it is ready. Stop, on SIGTERM or SIGINT: nothing new is
+//! accepted, what was received is answered, the engine flushes, syncs and writes its clean mark. A second
+//! signal does not wait for connections any more. SIGHUP reads the configuration again.
+//!
+//! - `flags`, `inherited` and `token` are what the process is given; `effective` joins them with the file.
+//! - `reload` changes what can change while it runs.
+//! - `reporter` tells the service manager what the daemon does (`serving`, `recovered`: in which words);
+//!   `watchdog` shows it that the daemon is alive.
 
+mod effective;
 mod flags;
+mod inherited;
 mod limits;
+mod recovered;
+mod reload;
+mod reporter;
+mod serving;
 mod signals;
+mod token;
+mod watchdog;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use log::LevelFilter;
 use thiserror::Error;
 
-use crate::config::{Config, ConfigError, OnSyncFailure, Size};
+use crate::config::{Config, ConfigError, LogTarget, OnSyncFailure, Size};
 use crate::exit::Exit;
-use crate::logging;
-use crate::protocol::Limits;
-use crate::server::{BindError, Listeners, NoControl, Server, Settings};
-use crate::storage::{AtlasError, Engine, Event, Options, RealDisk, RecoveryReport};
+use crate::logging::{self, message};
+use crate::metrics::{self, Metrics, MetricsError};
+use crate::protocol::{Limits, Token};
+use crate::server::{BindError, Control, Inherited, Listeners, Server, Settings};
+use crate::storage::{AtlasError, Engine, Event, Options, RealDisk};
+use effective::{Effective, Launch};
+use reload::Reloader;
+use reporter::{Note, Notes, Reporter};
+use signals::Watch;
+use watchdog::Watchdog;
 
 pub use flags::Flags;
 
@@ -34,6 +55,8 @@ enum Wish {
         /// Its name.
         signal: &'static str,
     },
+    /// A signal asks to read the configuration again.
+    Reload,
     /// The engine writes no more, and the configuration says to exit then.
     WritingStopped,
     /// The server that stops has no connection left.
@@ -45,10 +68,14 @@ enum Wish {
 enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("the socket that systemd handed over cannot be used: {what}")]
+    Inherited { what: String },
     #[error(transparent)]
     Engine(#[from] AtlasError),
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     #[error("cannot {what}: {source}")]
     System {
         what: &'static str,
@@ -61,11 +88,19 @@ enum Failure {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
-            Failure::Config(_) => Exit::Usage,
+            Failure::Config(_) | Failure::Inherited { .. } => Exit::Usage,
             Failure::Engine(error) => Exit::from(error),
-            Failure::Bind(_) | Failure::System { .. } | Failure::SyncFailed => Exit::Io,
+            Failure::Bind(_)
+            | Failure::Metrics(_)
+            | Failure::System { .. }
+            | Failure::SyncFailed => Exit::Io,
         }
     }
+}
+
+/// For `map_err`: what could not be done.
+fn cannot(what: &'static str) -> impl Fn(std::io::Error) -> Failure {
+    move |source| Failure::System { what, source }
 }
 
 /// Runs the daemon by the process's arguments, to its end.
@@ -84,147 +119,262 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let ended = match flags.resolve() {
-        Ok(_) if flags.check_config => {
-            say_valid(&flags);
-            Ok(())
-        }
-        Ok(config) => {
-            logging::start(config.log.level.into());
-            run(&config)
-        }
-        Err(error) => Err(error.into()),
+    let ended = if flags.check_config {
+        check(flags).inspect_err(complain)
+    } else {
+        start(flags).inspect_err(report)
     };
+    logging::flush();
     match ended {
         Ok(()) => Exit::Done.into(),
-        Err(failure) => {
-            report(&failure);
-            failure.exit().into()
-        }
+        Err(failure) => failure.exit().into(),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the result of --check-config")]
-fn say_valid(flags: &Flags) {
-    match &flags.config {
+/// What was given to this process, besides sockets.
+fn launch(flags: Flags) -> Launch {
+    Launch {
+        flags,
+        credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
+        ..Launch::default()
+    }
+}
+
+/// Reads the configuration and says that it is valid.
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the result of --check-config, and what should be mended all the same"
+)]
+fn check(flags: Flags) -> Result<(), Failure> {
+    let launch = launch(flags);
+    for warning in launch.resolve()?.warnings {
+        eprintln!("atlaskvd: warning: {warning}");
+    }
+    match &launch.flags.config {
         Some(path) => println!("the configuration {} is valid", path.display()),
         None => println!("the configuration is valid"),
     }
+    Ok(())
 }
 
+/// Says on standard error why nothing was started.
 #[expect(
     clippy::print_stderr,
     reason = "the log starts after the configuration is read"
 )]
-fn report(failure: &Failure) {
-    match failure {
-        Failure::Config(error) => eprintln!("atlaskvd: {error}"),
-        _ => log::error!("{failure}"),
-    }
+fn complain(failure: &Failure) {
+    eprintln!("atlaskvd: {failure}");
 }
 
-/// The whole life of the daemon.
-fn run(config: &Config) -> Result<(), Failure> {
+/// Tells log and service manager why the daemon ends. Before the log has started that is the journal, where
+/// there is one, or else standard error.
+fn report(failure: &Failure) {
+    let exit_code = failure.exit().code();
+    let before_log = matches!(failure, Failure::Config(_) | Failure::Inherited { .. });
+    if before_log && !logging::is_in_journal() {
+        complain(failure);
+    } else {
+        logging::start(LogTarget::Auto, LevelFilter::Error);
+        log::error!(message_id = message::START_FAILED, exit_code; "{failure}");
+    }
+    reporter::tell_failure(&failure.to_string());
+}
+
+/// What comes before the log.
+fn start(flags: Flags) -> Result<(), Failure> {
+    let inherited = inherited::take()?;
+    let mut launch = launch(flags);
+    let tcp = inherited.tcp.as_ref();
+    launch.listen = tcp.and_then(|socket| socket.local_addr().ok());
+    let admin = inherited.admin.as_ref();
+    let address = admin.and_then(|socket| socket.local_addr().ok());
+    launch.admin_socket = address.and_then(|address| address.as_pathname().map(Into::into));
+    let effective = launch.resolve()?;
+    logging::start(
+        effective.config.log.target,
+        effective.config.log.level.into(),
+    );
+    for warning in &effective.warnings {
+        log::warn!("{warning}");
+    }
+    let reporter = Reporter::start().map_err(cannot("start a thread"))?;
+    let ended = run(launch, effective, inherited, reporter.notes());
+    reporter.finish(ended.is_ok());
+    ended
+}
+
+/// The life of the daemon from the log's start on.
+fn run(
+    launch: Launch,
+    effective: Effective,
+    inherited: Inherited,
+    notes: Notes,
+) -> Result<(), Failure> {
     let (wishes, inbox) = std::sync::mpsc::channel();
-    let signals = signals::watch(wishes.clone()).map_err(|source| Failure::System {
-        what: "watch for signals",
-        source,
-    })?;
-    let max_connections = limits::fit(config);
-    let data_dir = &config.storage.data_dir;
-    let engine = Engine::open(
+    let signals = signals::watch(wishes.clone()).map_err(cannot("watch for signals"))?;
+    let config = effective.config.clone();
+    let max_connections = limits::fit(&config);
+    limits::check_memory_score();
+    let exit_on_failure = AtomicBool::new(config.storage.on_sync_failure == OnSyncFailure::Exit);
+    let exit_on_failure = Arc::new(exit_on_failure);
+    let options = options(&config, &notes, &wishes, &exit_on_failure);
+    let engine = Arc::new(Engine::open(
         RealDisk::shared(),
-        data_dir,
-        options(config, wishes.clone()),
-    )?;
-    let engine = Arc::new(engine);
-    log_recovery(engine.recovery_report());
+        &config.storage.data_dir,
+        options,
+    )?);
+    recovered::log(engine.recovery_report());
     signals.begin_graceful();
-    let served = serve(config, max_connections, &engine, &wishes, &inbox);
+
+    let settings = settings(&config, max_connections, effective.token.clone());
+    let daemon = Daemon {
+        reloader: Reloader::new(launch, effective, &engine, notes.clone(), &exit_on_failure).into(),
+        engine: Arc::clone(&engine),
+        notes,
+        signals,
+        wishes,
+        inbox,
+    };
+    let served = daemon.serve(&config, inherited, settings);
     let closed = engine.close().map_err(Failure::Engine);
     served.and(closed)?;
-    log::info!("stopped: everything is flushed and synced");
+    log::info!(message_id = message::STOPPED; "stopped: everything is flushed and synced");
     Ok(())
 }
 
-/// From the sockets' making to the last connection's end.
-fn serve(
-    config: &Config,
-    max_connections: usize,
-    engine: &Arc<Engine>,
-    wishes: &Sender<Wish>,
-    inbox: &Receiver<Wish>,
-) -> Result<(), Failure> {
-    let listeners = Listeners::bind(config.server.listen, &config.server.admin_socket)?;
-    let settings = settings(config, max_connections);
-    let control = Arc::new(NoControl);
-    let server = Server::start(Arc::clone(engine), listeners, settings, control);
-    let mut server = server.map_err(|source| Failure::System {
-        what: "start the server",
-        source,
-    })?;
-    // Scripts wait for this line and read the port from it.
-    logging::announce(format_args!(
-        "atlaskvd {} ready on {}, admin socket {}, data {}",
-        env!("CARGO_PKG_VERSION"),
-        server.address(),
-        config.server.admin_socket.display(),
-        config.storage.data_dir.display(),
-    ));
-    let reason = wait_for_reason(inbox);
-    let drained = wishes.clone();
-    server.stop(move || {
-        // Nobody waits any more when the daemon has hurried.
-        let _ = drained.send(Wish::Drained);
-    });
-    wait_for_connections(inbox, config.server.shutdown_timeout_s);
-    server.cut();
-    reason
+/// A daemon whose store is open.
+struct Daemon {
+    engine: Arc<Engine>,
+    reloader: Arc<Reloader>,
+    notes: Notes,
+    signals: Watch,
+    wishes: Sender<Wish>,
+    inbox: Receiver<Wish>,
 }
 
-/// Waits until there is a reason to stop.
-fn wait_for_reason(inbox: &Receiver<Wish>) -> Result<(), Failure> {
-    match inbox.recv() {
-        Ok(Wish::Stop { signal }) => {
-            log::info!("{signal}: stopping");
-            Ok(())
+impl Daemon {
+    /// From the sockets' making to the last connection's end.
+    fn serve(
+        &self,
+        config: &Config,
+        inherited: Inherited,
+        settings: Settings,
+    ) -> Result<(), Failure> {
+        let (listen, admin_socket) = (config.server.listen, &config.server.admin_socket);
+        let listeners = Listeners::inherit(inherited, listen, admin_socket)?;
+        let control = Arc::clone(&self.reloader);
+        let server = Server::start(Arc::clone(&self.engine), listeners, settings, control);
+        let mut server = server.map_err(cannot("start the server"))?;
+        self.reloader.attach(server.handle());
+        let (watchdog, reason) = match self.accompany(config, &server) {
+            Ok((watchdog, _metrics)) => (watchdog, self.wait_for_reason()),
+            Err(failure) => (None, Err(failure)),
+        };
+        self.notes.send(Note::Stopping);
+        let drained = self.wishes.clone();
+        server.stop(move || {
+            // Nobody waits any more when the daemon has hurried.
+            let _ = drained.send(Wish::Drained);
+        });
+        self.wait_for_connections();
+        server.cut();
+        if let Some(watchdog) = watchdog {
+            watchdog.stop();
         }
-        Ok(Wish::WritingStopped) => Err(Failure::SyncFailed),
-        // Senders live as long as this thread does, and nothing drains before the stop.
-        Ok(Wish::Drained) | Err(_) => Ok(()),
+        reason
     }
-}
 
-/// Waits for the last connection, for the time to be over, or for another signal.
-fn wait_for_connections(inbox: &Receiver<Wish>, timeout_s: u64) {
-    let deadline = Instant::now() + Duration::from_secs(timeout_s);
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match inbox.recv_timeout(left) {
-            Ok(Wish::Drained) | Err(RecvTimeoutError::Disconnected) => return,
-            Ok(Wish::WritingStopped) => {}
-            Ok(Wish::Stop { signal }) => {
-                log::warn!("{signal} again: not waiting for connections");
-                return;
+    /// Starts what goes along with a server, and says that the daemon is ready.
+    fn accompany(
+        &self,
+        config: &Config,
+        server: &Server,
+    ) -> Result<(Option<Watchdog>, Option<Metrics>), Failure> {
+        let listen = config.metrics.listen;
+        let metrics = listen.map(|listen| metrics::start(listen, server.handle()));
+        let metrics = metrics.transpose()?;
+        if let Some(metrics) = &metrics {
+            log::info!("metrics on http://{}/metrics", metrics.address());
+        }
+        let watchdog = Watchdog::start(&self.engine, &server.handle());
+        let watchdog = watchdog.map_err(cannot("start the watchdog"))?;
+        // Scripts wait for this line and read the port from it.
+        logging::announce(format_args!(
+            "atlaskvd {} ready on {}, admin socket {}, data {}",
+            env!("CARGO_PKG_VERSION"),
+            server.address(),
+            config.server.admin_socket.display(),
+            config.storage.data_dir.display(),
+        ));
+        self.notes.send(Note::Ready {
+            engine: Arc::clone(&self.engine),
+            sync: config.storage.sync.to_string(),
+            recovered: recovered::short(self.engine.recovery_report()),
+        });
+        Ok((watchdog, metrics))
+    }
+
+    /// Waits until there is a reason to stop.
+    fn wait_for_reason(&self) -> Result<(), Failure> {
+        loop {
+            match self.inbox.recv() {
+                Ok(Wish::Stop { signal }) => {
+                    log::info!(message_id = message::STOPPING, signal; "{signal}: stopping");
+                    return Ok(());
+                }
+                Ok(Wish::Reload) => {
+                    self.signals.begin_reload();
+                    // It has logged and told what came of it.
+                    let _ = self.reloader.reload();
+                }
+                Ok(Wish::WritingStopped) => return Err(Failure::SyncFailed),
+                // Senders live as long as this thread does, and nothing drains before the stop.
+                Ok(Wish::Drained) | Err(_) => return Ok(()),
             }
-            Err(RecvTimeoutError::Timeout) => {
-                log::warn!(
-                    "connections are cut: requests took over {timeout_s} s (shutdown_timeout_s)"
-                );
-                return;
+        }
+    }
+
+    /// Waits for the last connection, for the time to be over, or for another signal.
+    fn wait_for_connections(&self) {
+        let timeout_s = self.reloader.shutdown_timeout_s();
+        let deadline = Instant::now() + Duration::from_secs(timeout_s);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.inbox.recv_timeout(left) {
+                Ok(Wish::Drained) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Wish::WritingStopped | Wish::Reload) => {}
+                Ok(Wish::Stop { signal }) => {
+                    log::warn!("{signal} again: not waiting for connections");
+                    return;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    log::warn!(
+                        "connections are cut: requests took over {timeout_s} s (shutdown_timeout_s)"
+                    );
+                    return;
+                }
             }
         }
     }
 }
 
 /// The engine's options: those of the configuration, and where events go.
-fn options(config: &Config, wishes: Sender<Wish>) -> Options {
+fn options(
+    config: &Config,
+    notes: &Notes,
+    wishes: &Sender<Wish>,
+    exit_on_failure: &Arc<AtomicBool>,
+) -> Options {
     let mut options = config.options();
-    let exit_on_failure = config.storage.on_sync_failure == OnSyncFailure::Exit;
+    let (notes, wishes) = (notes.clone(), wishes.clone());
+    let exit_on_failure = Arc::clone(exit_on_failure);
     let log = logging::event_sink();
     options.events = Some(Arc::new(move |event| {
         log(event);
-        if exit_on_failure && matches!(event, Event::WritingStopped { .. }) {
+        notes.tell(event);
+        let stopped = matches!(event, Event::WritingStopped { .. });
+        if stopped && exit_on_failure.load(Ordering::Acquire) {
             // The main thread is gone only when the daemon ends anyway.
             let _ = wishes.send(Wish::WritingStopped);
         }
@@ -232,7 +382,8 @@ fn options(config: &Config, wishes: Sender<Wish>) -> Options {
     options
 }
 
-pub(crate) fn settings(config: &Config, max_connections: usize) -> Settings {
+/// What the server is told.
+pub(crate) fn settings(config: &Config, max_connections: usize, token: Option<Token>) -> Settings {
     let (server, storage) = (&config.server, &config.storage);
     let idle = Duration::from_secs(server.idle_timeout_s);
     let slow = Duration::from_millis(server.slow_request_ms);
@@ -251,44 +402,7 @@ pub(crate) fn settings(config: &Config, max_connections: usize) -> Settings {
             max_batch_operations: storage.max_batch_operations,
             max_frame_size: config.max_frame_size(),
         },
-        token: None,
+        token,
         sync: storage.sync.to_string(),
-    }
-}
-
-/// Says what the start found and did, in one line; a warning when something was lost or set aside.
-fn log_recovery(report: &RecoveryReport) {
-    let mut line = if report.created {
-        "made a new store".to_owned()
-    } else {
-        let end = if report.clean_shutdown {
-            "a clean shutdown"
-        } else {
-            "a crash"
-        };
-        format!(
-            "recovered after {end}: operations replayed: {}, segments read: {}, last LSN {}",
-            report.replayed_operations, report.segments, report.last_lsn
-        )
-    };
-    if let Some(lsn) = report.cut_from {
-        line.push_str(&format!(
-            "; from LSN {lsn} on nothing was provable: {} bytes cut and kept in quarantine",
-            report.cut_bytes
-        ));
-    }
-    if !report.quarantined.is_empty() {
-        line.push_str(&format!(
-            "; moved to quarantine: {}",
-            report.quarantined.join(", ")
-        ));
-    }
-    for note in &report.notes {
-        line.push_str(&format!("; {note}"));
-    }
-    if report.cut_from.is_some() || !report.quarantined.is_empty() {
-        log::warn!("{line}");
-    } else {
-        log::info!("{line}");
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::stream::Plane;
-use crate::logging::Throttle;
+use crate::logging::{Throttle, message};
 use crate::protocol::{ErrorCode, Response, Token};
 
 /// The largest frame before the token, by its length field: hello with the longest token and a name.
@@ -116,6 +116,7 @@ impl Gate {
         if self.throttle.is_due() {
             let count = self.unlogged.swap(0, Ordering::Relaxed);
             log::warn!(
+                message_id = message::AUTH_FAILED, address:% = address, count;
                 "authentication failed: {code} from {address}; failures since this was last said: {count}"
             );
         }

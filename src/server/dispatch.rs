@@ -7,19 +7,22 @@
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::admission::{Admission, Admit};
 use super::auth::{self, Access};
 use super::budget::{Busy, FREE_BYTES};
+use super::latency::Recorder;
 use super::outbox::Outbox;
 use super::scans::Scans;
+use super::slowlog::Subject;
 use super::stream::Plane;
 use super::{Settings, Shared, status};
+use crate::logging::message;
 use crate::protocol::opcode::request as opcode;
 use crate::protocol::{
     BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Frame, HEADER_SIZE, Limits,
-    Request, Response, ServerInfo, SlowRequest, Token, VERSION,
+    Request, Response, ServerInfo, Token, VERSION,
 };
 use crate::storage::disk::count;
 use crate::storage::{
@@ -42,10 +45,21 @@ pub(super) struct Session<'a> {
     peer: Option<SocketAddr>,
     access: Access,
     scans: Scans,
-    /// Writes that were submitted, in order, with what is to be answered: an LSN once it is settled, or
-    /// the error that it already is.
-    pending: Vec<(u32, Result<Lsn, Response>)>,
+    /// Writes that were submitted, in order.
+    pending: Vec<Pending>,
     handled: u64,
+    latency: Recorder<'a>,
+    /// When the request before was done, if this one was there already: a look at the clock less.
+    clock: Option<Instant>,
+}
+
+/// A write that was submitted and not answered yet.
+struct Pending {
+    request_id: u32,
+    /// What is to be answered: an LSN once it is settled, or the error that it already is.
+    submitted: Result<Lsn, Box<Response>>,
+    subject: Subject,
+    since: Instant,
 }
 
 impl<'a> Session<'a> {
@@ -64,6 +78,8 @@ impl<'a> Session<'a> {
             scans: Scans::default(),
             pending: Vec::new(),
             handled: 0,
+            latency: shared.latency.recorder(),
+            clock: None,
         }
     }
 
@@ -76,8 +92,11 @@ impl<'a> Session<'a> {
         self.access
     }
 
-    /// The number of requests handled since the last call.
+    /// The number of requests handled since the last call, whose durations are part of the figures
+    /// from now on. The next request may be a while away.
     pub(super) fn take_handled(&mut self) -> u64 {
+        self.latency.hand_over();
+        self.clock = None;
         mem::take(&mut self.handled)
     }
 
@@ -88,6 +107,7 @@ impl<'a> Session<'a> {
         if self.access != Access::Granted && frame.code != opcode::HELLO {
             return out.push(id, &auth::not_authenticated());
         }
+        let since = self.clock.take().unwrap_or_else(Instant::now);
         let limits = &self.settings.limits;
         if let Err(busy) = self.reserve_lists(frame, out) {
             self.settle(out);
@@ -107,10 +127,19 @@ impl<'a> Session<'a> {
             _ => {
                 self.settle(out);
                 let response = self.answer(&request, out);
-                return out.push(id, &response);
+                out.push(id, &response);
+                let subject = || Subject::of(&request).answered(&response);
+                let now = Instant::now();
+                self.clock = Some(now);
+                return self.took(request.opcode(), now - since, subject);
             }
         };
-        self.pending.push((id, submitted));
+        self.pending.push(Pending {
+            request_id: id,
+            submitted: submitted.map_err(Box::new),
+            subject: Subject::of(&request),
+            since,
+        });
         if self.pending.len() >= MAX_PENDING {
             self.settle(out);
         }
@@ -118,23 +147,36 @@ impl<'a> Session<'a> {
 
     /// Waits until the submitted writes may be answered, by the sync policy, and answers them.
     pub(super) fn settle(&mut self, out: &mut Outbox) {
-        let last = self
-            .pending
-            .iter()
-            .rev()
-            .find_map(|(_, result)| result.as_ref().ok());
+        let pending = mem::take(&mut self.pending);
+        let mut submitted = pending.iter().rev().map(|write| &write.submitted);
+        let last = submitted.find_map(|submitted| submitted.as_ref().ok());
         let all = last.map_or(Ok(()), |last| self.engine().settle(*last));
-        for (id, result) in mem::take(&mut self.pending) {
-            let response = match result {
-                Ok(lsn) if all.is_ok() => written(lsn),
+        for write in &pending {
+            let id = write.request_id;
+            match &write.submitted {
+                Ok(lsn) if all.is_ok() => out.push(id, &written(*lsn)),
                 // The last one failing says nothing of those before it.
-                Ok(lsn) => match self.engine().settle(lsn) {
-                    Ok(()) => written(lsn),
-                    Err(error) => self.failed(&error),
+                Ok(lsn) => match self.engine().settle(*lsn) {
+                    Ok(()) => out.push(id, &written(*lsn)),
+                    Err(error) => out.push(id, &self.failed(&error)),
                 },
-                Err(response) => response,
-            };
-            out.push(id, &response);
+                Err(response) => out.push(id, response),
+            }
+        }
+        if !pending.is_empty() {
+            let now = Instant::now();
+            for Pending { subject, since, .. } in pending {
+                self.took(subject.opcode, now - since, || subject);
+            }
+        }
+    }
+
+    /// Takes in how long a request took whose answer is ready.
+    fn took(&mut self, opcode: u8, took: Duration, subject: impl FnOnce() -> Subject) {
+        self.latency.record(opcode, took);
+        let slowlog = &self.shared.slowlog;
+        if slowlog.is_slow(took) {
+            slowlog.add(&subject(), took, (self.plane, self.peer));
         }
     }
 
@@ -421,17 +463,12 @@ impl<'a> Session<'a> {
                 Ok(report) => Response::Reloaded(report),
                 Err(why) => Response::error(ErrorCode::ReloadRefused, why),
             },
-            Request::Slowlog { limit } => Response::Slowlog(self.slowest(*limit)),
+            Request::Slowlog { limit } => Response::Slowlog(self.shared.slowlog.latest(*limit)),
             _ => Response::error(
                 ErrorCode::UnknownOpcode,
                 "the server does not know this request",
             ),
         })
-    }
-
-    /// The latest requests that took long, at most `limit`; 0: all that are kept.
-    fn slowest(&self, _limit: u32) -> Vec<SlowRequest> {
-        Vec::new()
     }
 
     /// The answer to a request that failed. What an operator must see is logged, now and then.
@@ -442,7 +479,10 @@ impl<'a> Session<'a> {
             ErrorCode::Damaged | ErrorCode::Io | ErrorCode::Internal
         );
         if is_ours && self.shared.failures.is_due() {
-            log::error!("a request failed: {error}");
+            log::error!(
+                message_id = message::REQUEST_FAILED, reason:% = error;
+                "a request failed: {error}"
+            );
         }
         Response::error(code, error.to_string())
     }

@@ -1,13 +1,15 @@
 //! What a connection's session holds on to: scans that nobody can name, writes that wait.
 
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::auth::Gate;
 use super::budget::{Budget, Reservation};
 use super::dispatch::Session;
 use super::handle::Pulse;
+use super::latency::Latency;
 use super::outbox::Outbox;
+use super::slowlog::SlowLog;
 use super::stream::Plane;
 use super::{Control, NoControl, Shared};
 use crate::config::Config;
@@ -15,26 +17,29 @@ use crate::logging::Throttle;
 use crate::protocol::{ConfigItem, ErrorCode, ReloadReport, Request, Response, frame};
 use crate::storage::{Engine, Options, RealDisk};
 
-fn shared(dir: &tempfile::TempDir) -> Shared {
+pub(super) fn shared(dir: &tempfile::TempDir) -> Shared {
     let engine = Engine::open(RealDisk::shared(), dir.path(), Options::default()).unwrap();
-    let mut settings = crate::daemon::settings(&Config::default(), 1);
+    let mut settings = crate::daemon::settings(&Config::default(), 1, None);
     settings.read_timeout = Duration::from_millis(1);
     Shared {
         engine: Arc::new(engine),
         control: Arc::new(NoControl),
         database_id: String::new(),
         budget: Budget::new(settings.max_inflight_bytes),
+        latency: Latency::default(),
+        slowlog: SlowLog::new(&settings),
         settings: RwLock::new(Arc::new(settings)),
         registry: Arc::default(),
         gate: Gate::default(),
         failures: Throttle::default(),
         started: Instant::now(),
+        started_at: SystemTime::now(),
         pulse: Pulse::default(),
     }
 }
 
 /// Handles one request and returns its answer.
-fn ask(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) -> Response {
+pub(super) fn ask(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) -> Response {
     handle(session, out, request);
     session.settle(out);
     let (frame, _) = frame::decode(out.bytes(), u32::MAX).unwrap().unwrap();
@@ -43,7 +48,7 @@ fn ask(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) -> Re
     answer
 }
 
-fn handle(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) {
+pub(super) fn handle(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) {
     let mut bytes = Vec::new();
     request.encode(1, u32::MAX, &mut bytes).unwrap();
     let (frame, _) = frame::decode(&bytes, u32::MAX).unwrap().unwrap();

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use super::{Settings, Shared};
+use super::{Report, Settings, Shared, status};
 
 /// A server that runs, as far as others may ask. It does not keep the server alive; when it is gone,
 /// nothing is done.
@@ -27,6 +27,23 @@ impl Handle {
     pub fn reconfigure(&self, settings: Settings) {
         if let Some(shared) = self.shared.upgrade() {
             shared.reconfigure(settings);
+        }
+    }
+
+    /// A moment's figures; `None`: the server is gone.
+    #[must_use]
+    pub fn report(&self) -> Option<Report> {
+        self.shared.upgrade().map(|shared| status::report(&shared))
+    }
+
+    /// Whether the server takes reads and writes.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn health(&self) -> Result<(), String> {
+        match self.shared.upgrade() {
+            Some(shared) => status::health(&shared),
+            None => Err("stopped".to_owned()),
         }
     }
 

@@ -8,6 +8,7 @@
 //! - `auth` judges the token of hello, and slows who guesses it.
 //! - `handle` is what the process around it asks of a server that runs.
 //! - `budget` bounds the memory that large requests and answers take, all together.
+//! - `latency` and `slowlog` keep how long requests took; `status` gathers all figures.
 //! - `registry` knows the live connections, for `status` and for the stop.
 //!
 //! The stop is graceful: nothing new is accepted, what was received is answered, then connections end.
@@ -24,10 +25,14 @@ mod dispatch;
 mod dispatch_tests;
 mod handle;
 mod inbox;
+mod latency;
 mod listener;
 mod outbox;
 mod registry;
 mod scans;
+mod slowlog;
+#[cfg(test)]
+mod slowlog_tests;
 mod status;
 mod stream;
 #[cfg(test)]
@@ -38,7 +43,7 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::logging::Throttle;
 use crate::protocol::{Limits, Token};
@@ -46,11 +51,15 @@ use crate::storage::Engine;
 use auth::Gate;
 use budget::Budget;
 use handle::Pulse;
+use latency::Latency;
 use registry::Registry;
+use slowlog::SlowLog;
 
 pub use control::{Control, NoControl};
 pub use handle::Handle;
+pub use latency::OperationLatency;
 pub use listener::{BindError, Inherited, Listeners};
+pub use status::{Report, ServerFigures};
 
 /// Name and version, as hello answers them.
 pub(crate) const SERVER_NAME: &str = concat!("atlaskvd ", env!("CARGO_PKG_VERSION"));
@@ -92,7 +101,11 @@ struct Shared {
     registry: Arc<Registry>,
     gate: Gate,
     failures: Throttle,
+    latency: Latency,
+    slowlog: SlowLog,
     started: Instant,
+    /// The same by the clock on the wall.
+    started_at: SystemTime,
     pulse: Pulse,
 }
 
@@ -106,6 +119,7 @@ impl Shared {
     /// Puts other settings in force, for connections that begin from now on.
     fn reconfigure(&self, settings: Settings) {
         self.budget.set_limit(settings.max_inflight_bytes);
+        self.slowlog.reconfigure(&settings);
         let current = self.settings.write();
         *current.unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
@@ -138,11 +152,14 @@ impl Server {
             engine,
             control,
             budget: Budget::new(settings.max_inflight_bytes),
+            latency: Latency::default(),
+            slowlog: SlowLog::new(&settings),
             settings: RwLock::new(Arc::new(settings)),
             registry: Arc::default(),
             gate: Gate::default(),
             failures: Throttle::default(),
             started: Instant::now(),
+            started_at: SystemTime::now(),
             pulse: Pulse::default(),
         });
         let address = listeners.address();

@@ -33,7 +33,7 @@ fn start(change: impl FnOnce(&mut Settings)) -> Running {
     config.server.listen.set_port(0);
     let engine = Engine::open(RealDisk::shared(), home.path(), config.options()).unwrap();
     let listeners = Listeners::bind(config.server.listen, &home.path().join("a.sock")).unwrap();
-    let mut settings = crate::daemon::settings(&config, 64);
+    let mut settings = crate::daemon::settings(&config, 64, None);
     settings.token = Some(token("secret"));
     change(&mut settings);
     let server = Server::start(Arc::new(engine), listeners, settings, Arc::new(NoControl));

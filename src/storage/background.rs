@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::bell::Wake;
 use super::compaction::MergePlan;
@@ -15,7 +16,7 @@ use super::event::Event;
 use super::memtable::Memtable;
 use super::table::{Index, Table, TableInfo};
 use super::view::Sealed;
-use super::{CompactionSummary, WalSyncStrategy, compaction, file_name, flush};
+use super::{CompactionSummary, compaction, file_name, flush};
 
 /// Time from a failed flush or compaction to the next try.
 const RETRY: Duration = Duration::from_secs(1);
@@ -35,11 +36,19 @@ impl Core {
         };
         let started = Instant::now();
         let number = self.take_file_number();
-        let outcome = flush::write_memtable(&*self.disk, &self.dir, &sealed.memtable, number)
-            .and_then(|written| self.install_flush(&sealed, written, started));
+        let mut progress = self.closing_progress();
+        let written = flush::write_memtable(
+            &*self.disk,
+            &self.dir,
+            &sealed.memtable,
+            number,
+            &mut progress,
+        );
+        let outcome = written.and_then(|written| self.install_flush(&sealed, written, started));
         self.flushed.beat();
         match outcome {
             Ok(()) => {
+                self.note_flushed();
                 self.resume();
                 self.compact_bell.ring();
                 Ok(true)
@@ -89,6 +98,11 @@ impl Core {
         self.remove_obsolete(&[segment]);
         add(&self.counters.flushes, 1);
         add(&self.counters.flushed_bytes, bytes);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_secs();
+        self.counters
+            .last_flush_unix_s
+            .store(now, Ordering::Relaxed);
         let took = started.elapsed();
         self.tell(&Event::Flushed {
             entries,
@@ -108,7 +122,7 @@ impl Core {
             if view.active.is_empty() {
                 break;
             }
-            if view.sealed.len() < self.options.max_sealed_memtables {
+            if view.sealed.len() < view.options.max_sealed_memtables {
                 self.seal(&mut writer)?;
                 break;
             }
@@ -128,7 +142,7 @@ impl Core {
             .iter()
             .map(|table| table.info().clone())
             .collect();
-        let options = &self.options;
+        let options = &view.options;
         match compaction::choose(&infos, options.compaction_trigger, options.max_tables) {
             Some(range) => self.merge(&view.tables, range).map(|()| true),
             None => Ok(false),
@@ -240,8 +254,7 @@ impl Core {
 
     /// Syncs the log if its interval says so, and appends a mark after a quiet moment.
     pub(crate) fn sync_tick(&self, quiet: Duration) -> Result<()> {
-        let interval = matches!(self.options.sync, WalSyncStrategy::Interval { .. });
-        if interval && self.durability.is_behind() {
+        if self.durability.wants_sync() {
             self.durability.sync()?;
         }
         self.mark(quiet)
@@ -249,10 +262,8 @@ impl Core {
 
     /// Closes scans over their limits, and writes again if the disk was full and is not any more.
     pub(crate) fn housekeeping(&self) -> Result<()> {
-        let limits = (
-            self.options.scan_idle_timeout,
-            self.options.max_pinned_bytes,
-        );
+        let options = self.options();
+        let limits = (options.scan_idle_timeout, options.max_pinned_bytes);
         for reason in self.scans.expire(limits.0, limits.1, &self.is_live()) {
             self.tell(&Event::ScanClosed { reason });
         }
@@ -286,8 +297,9 @@ impl Core {
             if let Err(error) = self.housekeeping() {
                 self.report_failure("resuming", &error);
             }
-            let behind = self.view().tables.len() >= self.options.max_tables;
-            if behind && !self.view().sealed.is_empty() {
+            let view = self.view();
+            let behind = view.tables.len() >= view.options.max_tables;
+            if behind && !view.sealed.is_empty() {
                 self.tell(&Event::Stalled {
                     cause: "compaction",
                 });

@@ -100,7 +100,7 @@ pub(crate) struct MergePlan<'a> {
 
 /// Merges tables into one new table, which is synced, read back and counted, and still has its
 /// temporary name. `None` when nothing was left; nothing stays behind then, nor after a failure.
-/// `keep_going` is asked before every entry.
+/// `keep_going` is asked before every entry, and now and then while the table is read back.
 ///
 /// # Errors
 /// `Io` and `Corrupt`; `Closed` when `keep_going` said no.
@@ -161,7 +161,14 @@ fn write_merged(
     let Some(info) = builder.finish()? else {
         return Ok(None);
     };
-    let index = read_back(disk, &temporary_path(dir, plan.number), &info)?;
+    let path = temporary_path(dir, plan.number);
+    let index = read_back(disk, &path, &info, &mut |_| {
+        if keep_going() {
+            Ok(())
+        } else {
+            Err(AtlasError::Closed)
+        }
+    })?;
     Ok(Some((info, index)))
 }
 

@@ -7,7 +7,7 @@
 //! | 3 | `manifest` | the manifest | storing the next one |
 //! | 4 | `view` | which view is the present one | swapping or copying an `Arc` |
 //! | 5 | a memtable's map | its entries | one write, one look-up, one batch of a cursor |
-//! | 6 | `durability`, snapshots, scans, `disk_full` | progress and registries | a few instructions |
+//! | 6 | `durability`, snapshots, scans, `disk_full`, `closing` | progress and registries | a few instructions |
 //!
 //! A lock is only ever taken while locks of smaller numbers are held. No lock is held while the log is
 //! synced for a waiter, and none between the pages of a scan.
@@ -22,6 +22,8 @@ use super::durability::Durability;
 use super::error::{AtlasError, Result};
 use super::event::Event;
 use super::manifest::Manifest;
+use super::options::EventSink;
+use super::progress::Gauge;
 use super::scan::{Scans, Snapshots};
 use super::table::{self, Index, Table, TableInfo};
 use super::view::View;
@@ -37,6 +39,7 @@ pub(crate) struct Counters {
     pub(crate) log_bytes: AtomicU64,
     pub(crate) flushes: AtomicU64,
     pub(crate) flushed_bytes: AtomicU64,
+    pub(crate) last_flush_unix_s: AtomicU64,
     pub(crate) compactions: AtomicU64,
     pub(crate) compacted_bytes: AtomicU64,
     pub(crate) background_failures: AtomicU64,
@@ -79,7 +82,6 @@ pub(crate) struct Installed {
 pub(crate) struct Core {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
-    pub(crate) options: Options,
     pub(crate) identity: Identity,
     pub(crate) flushing: Mutex<()>,
     pub(crate) compacting: Mutex<()>,
@@ -92,6 +94,11 @@ pub(crate) struct Core {
     disk_full: Mutex<Option<String>>,
     pub(crate) counters: Counters,
     pub(crate) closed: AtomicBool,
+    /// How far the final flush is, in bytes of memory, while the store is being closed.
+    pub(crate) closing: Mutex<Option<Gauge>>,
+    /// Whether the engine has threads of its own.
+    pub(crate) background: bool,
+    events: Option<EventSink>,
     /// Told when a memtable was flushed or could not be.
     pub(crate) flushed: Pulse,
     pub(crate) flush_bell: Bell,
@@ -127,6 +134,7 @@ impl Core {
             sealed: Vec::new(),
             tables: recovered.tables,
             flushed_lsn: start,
+            options: Arc::new(options.clone()),
         };
         let identity = Identity {
             database_id: recovered.manifest.database_id,
@@ -147,14 +155,16 @@ impl Core {
             view: RwLock::new(Arc::new(view)),
             durability,
             snapshots: Arc::default(),
-            scans: Scans::new(options.max_scans),
+            scans: Arc::default(),
             disk_full: Mutex::new(None),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
+            closing: Mutex::default(),
             flushed: Pulse::default(),
             flush_bell: Bell::default(),
             compact_bell: Bell::default(),
-            options,
+            background: options.background,
+            events: options.events,
         }
     }
 
@@ -163,8 +173,13 @@ impl Core {
         Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces the present view by a changed copy. The caller holds the manifest's lock, so that views
-    /// follow manifests.
+    /// The options in force.
+    pub(crate) fn options(&self) -> Arc<Options> {
+        Arc::clone(&self.view().options)
+    }
+
+    /// Replaces the present view by a changed copy. Whoever changes what is readable holds the
+    /// manifest's lock, so that views follow manifests.
     pub(crate) fn change_view(&self, change: impl FnOnce(&mut View)) {
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = View::clone(&view);
@@ -185,7 +200,7 @@ impl Core {
     }
 
     pub(crate) fn tell(&self, event: &Event) {
-        if let Some(events) = &self.options.events {
+        if let Some(events) = &self.events {
             events(event);
         }
     }

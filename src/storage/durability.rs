@@ -3,7 +3,7 @@
 //! Writers that wait together share one sync: the first becomes the leader and syncs everything
 //! appended so far without holding any lock; the others wait, and whoever is not covered leads next.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,16 @@ use super::error::{AtlasError, Result};
 use super::event::Event;
 use super::memtable::Readers;
 use super::options::EventSink;
+use super::probe::Stuck;
 use super::scan::Snapshots;
 use super::wal::writer::SegmentFile;
 use super::{Lsn, WalSyncStrategy};
 
 /// A quiet moment after a sync: then a mark makes the durable LSN provable.
 pub(crate) const QUIET: Duration = Duration::from_millis(50);
+/// Syncs that the sync thread may wait for before it can answer: one under way, its own, and the same
+/// for a mark.
+const SYNCS_OF_A_TURN: u64 = 4;
 
 #[derive(Debug)]
 struct State {
@@ -36,29 +40,47 @@ struct State {
     stopping: bool,
     /// The store was closed: nothing may be written any more.
     ended: bool,
+    strategy: WalSyncStrategy,
+    /// Signs of life that the sync thread was asked for, and the last one that it gave.
+    asked: u64,
+    answered: u64,
+}
+
+impl State {
+    /// How long the sync thread pauses before it acts; `None`: there is nothing to do.
+    fn turn(&self) -> Option<Duration> {
+        let behind = self.durable < self.appended;
+        match self.strategy {
+            _ if self.poisoned.is_some() => None,
+            WalSyncStrategy::Interval { ms } if behind => Some(Duration::from_millis(ms)),
+            _ if !behind && !self.marked => Some(QUIET),
+            _ => None,
+        }
+    }
 }
 
 /// The progress of the log towards the disk.
 pub(crate) struct Durability {
     state: Mutex<State>,
-    /// Told when `durable` moved, or writing was poisoned.
+    /// Told when `durable` moved, writing was poisoned, or the sync thread gave a sign of life.
     moved: Condvar,
     /// Told when an idle sync thread has something to do.
     work: Condvar,
-    /// Told when the sync thread should stop. Apart from `work`, so that writes do not wake a thread
-    /// that waits for its turn.
-    stopped: Condvar,
+    /// Told when the sync thread should stop, give a sign of life or follow another strategy. Apart
+    /// from `work`, so that writes do not wake a thread that waits for its turn.
+    roused: Condvar,
     /// What readers see: a copy of `durable` or `appended`, by the policy.
     visible: AtomicU64,
     syncs: AtomicU64,
-    strategy: WalSyncStrategy,
+    /// Whether the strategy is every-write. Changes only while the writer is held.
+    every_write: AtomicBool,
     events: Option<EventSink>,
 }
 
 impl std::fmt::Debug for Durability {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Durability")
-            .field("strategy", &self.strategy)
+            .field("every_write", &self.every_write)
             .finish_non_exhaustive()
     }
 }
@@ -81,15 +103,18 @@ impl Durability {
             last_append: Instant::now(),
             stopping: false,
             ended: false,
+            strategy,
+            asked: 0,
+            answered: 0,
         };
         Durability {
             state: Mutex::new(state),
             moved: Condvar::new(),
             work: Condvar::new(),
-            stopped: Condvar::new(),
+            roused: Condvar::new(),
             visible: AtomicU64::new(start.as_u64()),
             syncs: AtomicU64::new(0),
-            strategy,
+            every_write: AtomicBool::new(strategy == WalSyncStrategy::EveryWrite),
             events,
         }
     }
@@ -169,7 +194,7 @@ impl Durability {
         state.appended = lsn;
         state.marked = is_mark;
         state.last_append = Instant::now();
-        if self.strategy != WalSyncStrategy::EveryWrite {
+        if state.strategy != WalSyncStrategy::EveryWrite {
             self.show(lsn);
         }
         drop(state);
@@ -268,59 +293,135 @@ impl Durability {
         self.lock().marked = true;
     }
 
-    /// Whether something is appended and not synced.
-    pub(crate) fn is_behind(&self) -> bool {
+    /// Whether something is appended that the strategy has synced on time.
+    pub(crate) fn wants_sync(&self) -> bool {
         let state = self.lock();
-        state.poisoned.is_none() && state.durable < state.appended
+        matches!(state.strategy, WalSyncStrategy::Interval { .. })
+            && state.poisoned.is_none()
+            && state.durable < state.appended
     }
 
-    /// For the sync thread: waits until its next turn. `false`: stop.
+    /// Whether a write is answered, and seen, only when it is durable.
+    pub(crate) fn is_every_write(&self) -> bool {
+        self.every_write.load(Ordering::Acquire)
+    }
+
+    /// Follows another strategy from the next write on; the caller holds the writer, so that no write is
+    /// half done. `false`: writing has stopped, and the old strategy stays.
+    ///
+    /// Towards every-write, readers keep what they see already: the caller syncs it. Away from it, they
+    /// see everything from now on, before a writer that waited no longer waits.
+    pub(crate) fn follow(&self, strategy: WalSyncStrategy) -> bool {
+        let mut state = self.lock();
+        if state.poisoned.is_some() {
+            return false;
+        }
+        state.strategy = strategy;
+        let every_write = strategy == WalSyncStrategy::EveryWrite;
+        if !every_write {
+            self.show(state.appended);
+        }
+        self.every_write.store(every_write, Ordering::Release);
+        drop(state);
+        self.rouse();
+        true
+    }
+
+    /// For the sync thread: waits until its next turn, and gives signs of life meanwhile. `false`: stop.
     pub(crate) fn wait_for_work(&self) -> bool {
         let mut state = self.lock();
+        let mut since = None;
         loop {
             if state.stopping {
                 return false;
             }
-            let behind = state.durable < state.appended;
-            let turn = match self.strategy {
-                _ if state.poisoned.is_some() => None,
-                WalSyncStrategy::Interval { ms } if behind => Some(Duration::from_millis(ms)),
-                _ if !behind && !state.marked => Some(QUIET),
-                _ => None,
-            };
-            let Some(turn) = turn else {
+            if state.answered != state.asked {
+                state.answered = state.asked;
+                self.moved.notify_all();
+            }
+            let Some(turn) = state.turn() else {
+                since = None;
                 state = self
                     .work
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            drop(state);
-            return self.pause(turn);
-        }
-    }
-
-    /// Waits this long, or until told to stop. `false`: stop.
-    fn pause(&self, turn: Duration) -> bool {
-        let until = Instant::now() + turn;
-        let mut state = self.lock();
-        while !state.stopping {
-            let left = until.saturating_duration_since(Instant::now());
+            // Whoever rouses it does not make the pause longer.
+            let left = turn.saturating_sub(since.get_or_insert_with(Instant::now).elapsed());
             if left.is_zero() {
                 return true;
             }
-            let waited = self.stopped.wait_timeout(state, left);
+            let waited = self.roused.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        false
+    }
+
+    /// Has the sync thread look again.
+    fn rouse(&self) {
+        self.work.notify_all();
+        self.roused.notify_all();
     }
 
     /// Tells the sync thread to stop.
     pub(crate) fn stop(&self) {
         self.lock().stopping = true;
-        self.work.notify_all();
-        self.stopped.notify_all();
+        self.rouse();
+        self.moved.notify_all();
     }
+
+    /// Asks the sync thread for a sign of life.
+    pub(crate) fn ask(&self) -> Question {
+        let mut state = self.lock();
+        state.asked += 1;
+        let question = Question {
+            number: state.asked,
+            syncs: self.syncs(),
+            syncing: state.syncing,
+        };
+        drop(state);
+        self.rouse();
+        question
+    }
+
+    /// Waits until `until` for the sync thread's answer, and for the end of a sync that was under way
+    /// when it was asked.
+    pub(crate) fn wait_for_answer(
+        &self,
+        question: &Question,
+        until: Instant,
+    ) -> std::result::Result<(), Stuck> {
+        let mut state = self.lock();
+        loop {
+            let done = self.syncs() - question.syncs;
+            let synced = !question.syncing || done > 0;
+            if state.stopping || (synced && state.answered >= question.number) {
+                return Ok(());
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                let waited = self.moved.wait_timeout(state, left);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
+            return match done {
+                0 if state.syncing => Err(Stuck::Sync),
+                // On a slow disk it is at work still.
+                1..=SYNCS_OF_A_TURN => Ok(()),
+                _ => Err(Stuck::SyncThread),
+            };
+        }
+    }
+}
+
+/// What the sync thread was asked, and how things stood then.
+#[derive(Debug)]
+pub(crate) struct Question {
+    number: u64,
+    /// Syncs done.
+    syncs: u64,
+    /// Whether one was under way.
+    syncing: bool,
 }
 
 /// Who may read old versions: readers at the visible LSN, now or later, and open scans.
@@ -334,9 +435,10 @@ pub(crate) struct CurrentReaders<'a> {
 impl Readers for CurrentReaders<'_> {
     fn may_read(&self, from: Lsn, to: Lsn) -> bool {
         // What becomes visible together with its successor is never read alone.
-        let visible = match self.durability.strategy {
-            WalSyncStrategy::EveryWrite => self.durability.visible(),
-            WalSyncStrategy::Interval { .. } | WalSyncStrategy::OsDefault => self.writing,
+        let visible = if self.durability.is_every_write() {
+            self.durability.visible()
+        } else {
+            self.writing
         };
         to > visible || self.snapshots.any_between(from, to)
     }

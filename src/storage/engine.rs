@@ -13,7 +13,6 @@ use super::error::{AtlasError, Result};
 use super::scan::Snapshot;
 use super::table::ADMIT_ABOVE;
 use super::view::{View, value_of};
-use super::wal::Kind;
 use super::{
     CompactionSummary, Conditional, Expected, Lsn, Operation, Options, QuarantinedFile,
     RecoveryReport, Scan, ScanRange, Stats, Stuck, Versioned, file_name, quarantine, recovery,
@@ -171,9 +170,9 @@ impl Engine {
         admit: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<Option<Versioned>> {
         self.core.check_open()?;
-        self.core.check_key(key)?;
-        add(&self.core.counters.reads, 1);
         let view = self.core.view();
+        view.options.check_key(key)?;
+        add(&self.core.counters.reads, 1);
         let (found, at) = {
             let active = view.active.read();
             let at = self.core.durability.visible();
@@ -209,10 +208,11 @@ impl Engine {
         admit: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<Vec<Option<Versioned>>> {
         self.core.check_open()?;
-        self.core.check_count(keys.len())?;
-        keys.iter().try_for_each(|key| self.core.check_key(key))?;
-        add(&self.core.counters.reads, count(keys.len()));
         let view = self.core.view();
+        view.options.check_count(keys.len())?;
+        keys.iter()
+            .try_for_each(|key| view.options.check_key(key))?;
+        add(&self.core.counters.reads, count(keys.len()));
         let (found, at) = {
             let active = view.active.read();
             let at = self.core.durability.visible();
@@ -247,10 +247,7 @@ impl Engine {
         self.core.check_open()?;
         let (view, snapshot) = self.core.snapshot();
         let merge = view.merge(range, snapshot.lsn())?;
-        let scan = self
-            .core
-            .scans
-            .open(merge, view.memtables(), range.limit, snapshot)?;
+        let scan = self.core.scans.open(merge, &view, range.limit, snapshot)?;
         self.core.flush_bell.ring();
         Ok(scan)
     }
@@ -315,13 +312,13 @@ impl Engine {
     /// where they went.
     ///
     /// A change to every-write ends by syncing what was written before: when this returns, no reader
-    /// sees anything that is not durable.
+    /// sees anything that is not durable. After a failed sync, now or before, `sync` is among what needs
+    /// a restart.
     ///
     /// # Errors
-    /// `InvalidOption`, `Closed`, and `ReadOnly` when that sync fails: the old options stay in force.
+    /// `InvalidOption`, `Closed`: nothing has changed.
     pub fn reconfigure(&self, options: &Options) -> Result<Vec<&'static str>> {
         options.check()?;
-        self.core.check_open()?;
         self.core.reconfigure(options)
     }
 
@@ -380,6 +377,7 @@ impl Engine {
         if self.core.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        self.core.begin_closing();
         self.stop_threads();
         let outcome = self
             .core
@@ -465,31 +463,6 @@ impl Core {
         }
     }
 
-    /// The end of a run: everything in tables, and a synced mark that says so.
-    fn shut_down(&self) -> Result<()> {
-        let flushed = self.flush_all();
-        // Where there is no room for tables, the log at least is durable.
-        let synced = self.durability.sync();
-        flushed?;
-        synced?;
-        let mut writer = lock(&self.writer);
-        if writer.is_broken() {
-            self.seal(&mut writer)?;
-        }
-        let lsn = self.append(&mut writer, Kind::CleanMark, &[])?;
-        drop(writer);
-        self.durability.wait(lsn)
-    }
-
-    /// Waits for whoever still writes, flushes or compacts, and lets nobody begin: once the directory's
-    /// lock is free it may be another process's.
-    fn end(&self) {
-        let _flushing = lock(&self.flushing);
-        let _compacting = lock(&self.compacting);
-        let _writer = lock(&self.writer);
-        self.durability.end();
-    }
-
     /// Takes no lock that anyone holds while the disk works; it only lists quarantine.
     fn stats(&self) -> Stats {
         let view = self.view();
@@ -532,6 +505,7 @@ impl Core {
             table_tombstones: in_tables(|info| info.tombstones),
             flushes: counted(&counters.flushes),
             flushed_bytes: counted(&counters.flushed_bytes),
+            last_flush_unix_s: counted(&counters.last_flush_unix_s),
             compactions: counted(&counters.compactions),
             compacted_bytes: counted(&counters.compacted_bytes),
             background_failures: counted(&counters.background_failures),

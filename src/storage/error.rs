@@ -50,7 +50,7 @@ pub enum AtlasError {
         limit: u64,
     },
     /// A read or write of a file failed.
-    #[error("cannot {operation} {}: {source}", path.display())]
+    #[error("cannot {operation} {}: {source}{}", path.display(), remedy(source))]
     Io {
         /// What was tried, as a verb: "read", "create".
         operation: &'static str,
@@ -279,6 +279,22 @@ impl AtlasError {
             AtlasError::Io { source, .. } => is_out_of_space(source),
             _ => false,
         }
+    }
+}
+
+/// What to do about a refusal of the operating system that no retry mends; empty for other errors.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "; mount the file system for writing; under systemd a data directory outside \
+             /var/lib/atlaskv also needs ReadWritePaths= with it in a drop-in (systemctl edit \
+             atlaskv)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; the data directory and its files must belong to the user that runs this (atlaskv for \
+             the service), with mode 0700 and 0600: see chown and chmod, or run as that user or root"
+        }
+        _ => "",
     }
 }
 

@@ -141,7 +141,8 @@ impl fmt::Display for Event {
             } => {
                 write!(
                     out,
-                    "flushed {entries} entries, {bytes} bytes, up to LSN {lsn} in {took:.1?}"
+                    "flushed {entries} {}, {bytes} bytes, up to LSN {lsn} in {took:.1?}",
+                    if *entries == 1 { "entry" } else { "entries" }
                 )
             }
             Event::Compacted {
@@ -151,7 +152,8 @@ impl fmt::Display for Event {
                 took,
             } => write!(
                 out,
-                "compacted {inputs} tables, {input_bytes} bytes, into {output_bytes} bytes in {took:.1?}"
+                "compacted {inputs} {}, {input_bytes} bytes, into {output_bytes} bytes in {took:.1?}",
+                if *inputs == 1 { "table" } else { "tables" }
             ),
             Event::BackgroundFailed { task, error } => {
                 write!(out, "{task} failed and will be tried again: {error}")

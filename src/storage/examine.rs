@@ -14,8 +14,10 @@ use std::path::Path;
 
 use super::disk::{Disk, count};
 use super::error::{AtlasError, Result};
+use super::event::ReplayStep;
 use super::file_name::{self, FileName};
 use super::manifest::{Manifest, SegmentInfo};
+use super::progress::{Progress, Replaying};
 use super::wal::reader::{Remainder, SegmentReader};
 use super::wal::{HEADER_SIZE, Kind};
 use super::{DirEntry, Lsn};
@@ -104,8 +106,10 @@ pub(crate) fn examine(
     dir: &Path,
     manifest: &Manifest,
     files: &[DirEntry],
+    progress: &mut Replaying<'_>,
 ) -> Result<Log> {
     let mut examination = Examination {
+        progress,
         disk,
         dir,
         manifest,
@@ -123,14 +127,16 @@ pub(crate) fn examine(
             notes: Vec::new(),
         },
     };
-    if let Some(stop) = examination.read_in_order()? {
+    if let Some(stop) = examination.read_in_order(files)? {
         examination.judge(&stop, files)?;
     }
+    examination.progress.finish();
     examination.log.proven = examination.proof.lsn.min(examination.log.last_lsn);
     Ok(examination.log)
 }
 
-struct Examination<'a> {
+struct Examination<'a, 'b> {
+    progress: &'a mut Replaying<'b>,
     disk: &'a dyn Disk,
     dir: &'a Path,
     manifest: &'a Manifest,
@@ -138,9 +144,9 @@ struct Examination<'a> {
     log: Log,
 }
 
-impl Examination<'_> {
+impl Examination<'_, '_> {
     /// Reads the named segments in order; stops where the next valid entry is not found.
-    fn read_in_order(&mut self) -> Result<Option<Stop>> {
+    fn read_in_order(&mut self, files: &[DirEntry]) -> Result<Option<Stop>> {
         let first_needed = self.manifest.first_needed().ok_or_else(used_up)?;
         if let Some(first) = self.manifest.segments.first()
             && first.first_lsn > first_needed
@@ -158,8 +164,10 @@ impl Examination<'_> {
         for info in &self.manifest.segments {
             readers.push(open_named(self.disk, self.dir, self.manifest, info)?);
         }
+        self.begin_reading(&readers, files);
         let mut stop = None;
         for (place, (info, reader)) in self.manifest.segments.iter().zip(&mut readers).enumerate() {
+            self.progress.next_segment();
             let missing = self.read_segment(info, reader)?;
             let follows = self.manifest.segments.get(place + 1);
             let complete = follows.is_some_and(|next| next.first_lsn == missing);
@@ -175,6 +183,24 @@ impl Examination<'_> {
             }
         }
         Ok(stop)
+    }
+
+    /// Every byte of every segment is read once: in order up to the stop, and looked at from there on.
+    fn begin_reading(&mut self, readers: &[SegmentReader], files: &[DirEntry]) {
+        let last = self.manifest.segments.last().map_or(0, |info| info.number);
+        let unnamed = files.iter().filter(|file| {
+            matches!(file_name::parse(&file.name), FileName::Segment(number) if number > last)
+        });
+        let lengths = unnamed.map(|file| file.length);
+        let lengths: Vec<u64> = readers
+            .iter()
+            .map(SegmentReader::end)
+            .chain(lengths)
+            .collect();
+        let header = count(HEADER_SIZE);
+        let bytes = lengths.iter().map(|length| length.saturating_sub(header));
+        self.progress
+            .begin(ReplayStep::Reading, lengths.len(), bytes.sum());
     }
 
     /// Reads the valid entries of a segment in order; returns the first LSN that is not there.
@@ -194,6 +220,8 @@ impl Examination<'_> {
             self.log.clean_shutdown = entry.kind == Kind::CleanMark;
             self.proof.offer(durable, || carrier(reader.path(), offset));
             next = lsn.next().ok_or_else(used_up)?;
+            let size = reader.offset() - offset;
+            self.progress.note(size, size);
             if lsn > flushed {
                 self.log.last_lsn = lsn;
                 let extent = extent.get_or_insert(Extent {
@@ -220,7 +248,8 @@ impl Examination<'_> {
     /// that no table covers, if there is one. Says so.
     fn skip_covered(&mut self, reader: &mut SegmentReader, next: &mut Lsn) -> Result<bool> {
         let at = reader.offset();
-        let Some((offset, lsn)) = reader.look_ahead(at)?.first_entry else {
+        let found = reader.look_ahead(at, &mut |bytes| self.progress.note(0, bytes))?;
+        let Some((offset, lsn)) = found.first_entry else {
             return Ok(false);
         };
         let first_needed = self.manifest.first_needed().ok_or_else(used_up)?;
@@ -232,6 +261,7 @@ impl Examination<'_> {
             reader.path().display()
         ));
         reader.seek(offset);
+        self.progress.note(offset - at, 0);
         *next = lsn;
         Ok(true)
     }
@@ -242,7 +272,8 @@ impl Examination<'_> {
         let here = match info {
             Some(info) => {
                 let mut reader = open_named(self.disk, self.dir, self.manifest, info)?;
-                let found = reader.look_ahead(stop.offset)?;
+                let found = reader
+                    .look_ahead(stop.offset, &mut |bytes| self.progress.note(bytes, bytes))?;
                 self.offer_proof(reader.path(), &found);
                 found
             }
@@ -251,7 +282,10 @@ impl Examination<'_> {
         let mut later = Vec::new();
         let mut any_entry = here.first_entry.is_some();
         for (number, mut reader) in self.later_segments(stop, files)? {
-            let found = reader.look_ahead(count(HEADER_SIZE))?;
+            self.progress.next_segment();
+            let found = reader.look_ahead(count(HEADER_SIZE), &mut |bytes| {
+                self.progress.note(bytes, bytes);
+            })?;
             self.offer_proof(reader.path(), &found);
             any_entry |= found.first_entry.is_some();
             if found.used_to.is_some() {

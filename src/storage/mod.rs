@@ -5,6 +5,7 @@
 
 mod background;
 mod bell;
+mod closing;
 mod codec;
 mod compaction;
 mod core;
@@ -18,6 +19,7 @@ mod file_name;
 mod flush;
 #[cfg(test)]
 mod golden;
+mod limits;
 mod lsn;
 mod manifest;
 mod memtable;
@@ -25,6 +27,7 @@ mod merge;
 mod operation;
 mod options;
 mod probe;
+mod progress;
 mod quarantine;
 mod reconfigure;
 mod recovery;

@@ -9,6 +9,7 @@ use super::QuarantinedFile;
 use super::disk::{self, Disk, count};
 use super::error::{AtlasError, Result};
 use super::file_name::{self, FileName};
+use super::progress::Progress;
 
 /// Bytes copied at once.
 const CHUNK: u64 = 256 * 1024;
@@ -61,8 +62,8 @@ impl<'a> Quarantine<'a> {
     pub(crate) fn keep_bytes(
         &mut self,
         source: &str,
-        start: u64,
-        end: u64,
+        (start, end): (u64, u64),
+        progress: &mut dyn Progress,
     ) -> Result<Option<String>> {
         let name = format!("{source}.from-{start}");
         if !self.names.contains(&name) && !self.charge(&name, end - start) {
@@ -71,7 +72,7 @@ impl<'a> Quarantine<'a> {
         make(self.disk, self.dir)?;
         let home = file_name::quarantine(self.dir);
         let temporary = home.join(file_name::temporary(&name));
-        self.copy(&self.dir.join(source), &temporary, (start, end))?;
+        self.copy(&self.dir.join(source), &temporary, (start, end), progress)?;
         let path = home.join(&name);
         self.disk
             .rename(&temporary, &path)
@@ -82,7 +83,13 @@ impl<'a> Quarantine<'a> {
         Ok(Some(name))
     }
 
-    fn copy(&self, from: &Path, to: &Path, (start, end): (u64, u64)) -> Result<()> {
+    fn copy(
+        &self,
+        from: &Path,
+        to: &Path,
+        (start, end): (u64, u64),
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
         match self.disk.remove(to) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(AtlasError::io("remove", to, error));
@@ -109,6 +116,7 @@ impl<'a> Quarantine<'a> {
             disk::write_full(&*target, &chunk, at - start)
                 .map_err(|error| AtlasError::io("write", to, error))?;
             at += count(read);
+            progress.note(0, count(read));
         }
         target
             .sync()

@@ -22,12 +22,13 @@ use serde::Serialize;
 
 use super::disk::{Disk, count};
 use super::error::{AtlasError, Result};
-use super::event::{Event, ReplayStep};
+use super::event::ReplayStep;
 use super::examine::{self, Cut, Extent, Log};
 use super::file_name::{self, FileName};
 use super::flush;
 use super::manifest::{Manifest, Move, SegmentInfo};
 use super::memtable::{Memtable, Readers};
+use super::progress::{Progress, Replaying};
 use super::quarantine::{self, Quarantine};
 use super::table::{self, Index, Table, TableInfo};
 use super::wal::SegmentHeader;
@@ -83,10 +84,11 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<
     for info in &manifest.tables {
         tables.push(Table::open(disk, dir, info)?);
     }
-    let log = examine::examine(disk, dir, &manifest, &files)?;
+    let mut progress = Replaying::new(options.events.as_ref());
+    let log = examine::examine(disk, dir, &manifest, &files, &mut progress)?;
 
     remove_temporaries(disk, dir, &files)?;
-    let mut recovery = Recovery::new(disk, dir, options, manifest, &files);
+    let mut recovery = Recovery::new((disk, dir), options, manifest, &files, progress);
     recovery.report.created = created;
     let (segment, new_tables) = recovery
         .make_next(&log, &files)
@@ -176,6 +178,15 @@ impl Readers for NoReaders {
     }
 }
 
+/// What is replayed and in no table yet.
+#[derive(Default)]
+struct Replay {
+    memtable: Arc<Memtable>,
+    /// Bytes of the log replayed so far, those in tables too. Keys and values of a memtable never take
+    /// more than the entries they came from.
+    bytes: u64,
+}
+
 struct Recovery<'a> {
     disk: &'a dyn Disk,
     dir: &'a Path,
@@ -187,15 +198,16 @@ struct Recovery<'a> {
     /// Tables made of the log, oldest first, still under their temporary names.
     new_tables: Vec<(TableInfo, Index)>,
     report: RecoveryReport,
+    progress: Replaying<'a>,
 }
 
 impl<'a> Recovery<'a> {
     fn new(
-        disk: &'a dyn Disk,
-        dir: &'a Path,
+        (disk, dir): (&'a dyn Disk, &'a Path),
         options: &'a Options,
         mut manifest: Manifest,
         files: &[DirEntry],
+        progress: Replaying<'a>,
     ) -> Recovery<'a> {
         // A number that an interrupted run took but never made durable may still stand on a file.
         for file in files {
@@ -218,6 +230,7 @@ impl<'a> Recovery<'a> {
             manifest,
             new_tables: Vec::new(),
             report,
+            progress,
         }
     }
 
@@ -255,31 +268,20 @@ impl<'a> Recovery<'a> {
         self.report.last_lsn = log.last_lsn;
         self.report.clean_shutdown = log.clean_shutdown;
         self.report.notes.clone_from(&log.notes);
-        let total_bytes = log
-            .segments
-            .iter()
-            .map(|extent| extent.end - extent.start)
-            .sum();
-        let mut bytes = 0;
-        let mut memtable = Arc::new(Memtable::default());
-        for (place, extent) in log.segments.iter().enumerate() {
-            if let Some(events) = &self.options.events {
-                let (segment, segments) = (count(place + 1), count(log.segments.len()));
-                events(&Event::Replaying {
-                    step: ReplayStep::Writing,
-                    segment,
-                    segments,
-                    bytes,
-                    total_bytes,
-                });
-            }
-            self.replay_segment(extent, &mut memtable)?;
-            bytes += extent.end - extent.start;
+        let bytes = log.segments.iter().map(|extent| extent.end - extent.start);
+        self.progress
+            .begin(ReplayStep::Writing, log.segments.len(), bytes.sum());
+        let mut replay = Replay::default();
+        for extent in &log.segments {
+            self.progress.next_segment();
+            self.replay_segment(extent, &mut replay)?;
         }
-        self.write_table(&memtable)
+        self.write_table(&mut replay)?;
+        self.progress.finish();
+        Ok(())
     }
 
-    fn replay_segment(&mut self, extent: &Extent, memtable: &mut Arc<Memtable>) -> Result<()> {
+    fn replay_segment(&mut self, extent: &Extent, replay: &mut Replay) -> Result<()> {
         let mut reader = SegmentReader::open(self.disk, self.dir, extent.number)?;
         reader.limit(extent.end);
         reader.seek(extent.start);
@@ -292,23 +294,31 @@ impl<'a> Recovery<'a> {
                 return Err(AtlasError::corrupt(&path, offset, detail));
             };
             self.report.replayed_operations += count(entry.operations.len());
-            memtable.apply(&entry.operations, entry.lsn, &NoReaders, || {});
+            replay
+                .memtable
+                .apply(&entry.operations, entry.lsn, &NoReaders, || {});
             expected = Lsn::from_u64(expected.as_u64().saturating_add(1));
-            if memtable.bytes() >= self.options.memtable_size {
-                self.write_table(memtable)?;
-                *memtable = Arc::new(Memtable::default());
+            let size = reader.offset() - offset;
+            replay.bytes += size;
+            self.progress.note(0, size);
+            if replay.memtable.bytes() >= self.options.memtable_size {
+                self.write_table(replay)?;
             }
         }
         Ok(())
     }
 
-    fn write_table(&mut self, memtable: &Arc<Memtable>) -> Result<()> {
+    /// Writes what was replayed since the last table to a new one.
+    fn write_table(&mut self, replay: &mut Replay) -> Result<()> {
+        let memtable = std::mem::take(&mut replay.memtable);
         if memtable.is_empty() {
             return Ok(());
         }
         let number = self.manifest.take_file_number();
-        let table = flush::write_memtable(self.disk, self.dir, memtable, number)?;
+        let table =
+            flush::write_memtable(self.disk, self.dir, &memtable, number, &mut self.progress)?;
         self.new_tables.extend(table);
+        self.progress.reach(replay.bytes);
         Ok(())
     }
 
@@ -378,7 +388,7 @@ impl<'a> Recovery<'a> {
             return Ok(true);
         }
         let source = file_name::segment(cut.segment);
-        let kept = quarantine.keep_bytes(&source, cut.offset, cut.end)?;
+        let kept = quarantine.keep_bytes(&source, (cut.offset, cut.end), &mut self.progress)?;
         self.report.quarantined.extend(kept.clone());
         Ok(kept.is_some())
     }

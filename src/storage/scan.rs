@@ -16,6 +16,7 @@ use super::Lsn;
 use super::error::{AtlasError, Result};
 use super::memtable::Memtable;
 use super::merge::{Admit, Merge};
+use super::view::View;
 
 /// Which keys a scan covers, and in which order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -199,11 +200,10 @@ fn fill_page(
 }
 
 /// The open scans of a store, with their limits.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Scans {
     open: Mutex<BTreeMap<u64, Arc<Shared>>>,
     next_id: AtomicU64,
-    max_scans: usize,
 }
 
 impl std::fmt::Debug for Shared {
@@ -213,23 +213,15 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Scans {
-    pub(crate) fn new(max_scans: usize) -> Arc<Scans> {
-        Arc::new(Scans {
-            open: Mutex::new(BTreeMap::new()),
-            next_id: AtomicU64::new(1),
-            max_scans,
-        })
-    }
-
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Shared>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Registers a scan of `merge` as of the snapshot.
+    /// Registers a scan of `merge`, made of `view`, as of the snapshot.
     pub(crate) fn open(
         self: &Arc<Scans>,
         merge: Merge,
-        memtables: Vec<Arc<Memtable>>,
+        view: &View,
         limit: u64,
         snapshot: Snapshot,
     ) -> Result<Scan> {
@@ -237,7 +229,7 @@ impl Scans {
         let left = (limit > 0).then_some(limit);
         let pinned = Pinned {
             merge,
-            memtables,
+            memtables: view.memtables(),
             left,
             _snapshot: snapshot,
         };
@@ -246,9 +238,10 @@ impl Scans {
             last_used: Mutex::new(Instant::now()),
         });
         let mut open = self.lock();
-        if open.len() >= self.max_scans {
+        let most = view.options.max_scans;
+        if open.len() >= most {
             return Err(AtlasError::TooManyScans {
-                limit: super::disk::count(self.max_scans),
+                limit: super::disk::count(most),
             });
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);

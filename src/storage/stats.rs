@@ -51,6 +51,8 @@ pub struct Stats {
     pub flushes: u64,
     /// Bytes written by flushes.
     pub flushed_bytes: u64,
+    /// When the last flush ended, in seconds since 1970 (UTC); 0: there was none.
+    pub last_flush_unix_s: u64,
     /// Compactions done.
     pub compactions: u64,
     /// Bytes written by compactions.

@@ -8,7 +8,7 @@ use super::memtable::{Memtable, MemtableCursor};
 use super::merge::{Admit, Merge, Source};
 use super::scan::ScanRange;
 use super::table::{Found, Table};
-use super::{Lsn, Versioned};
+use super::{Lsn, Options, Versioned};
 
 /// A memtable that takes no more writes, with the segment that was sealed together with it.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct View {
     pub(crate) tables: Vec<Arc<Table>>,
     /// Everything up to here is in tables.
     pub(crate) flushed_lsn: Lsn,
+    /// The options in force: whoever has a view needs no lock for them.
+    pub(crate) options: Arc<Options>,
 }
 
 impl View {

@@ -14,7 +14,7 @@ use super::recovery;
 use super::view::{Sealed, View};
 use super::wal::writer::SegmentWriter;
 use super::wal::{HEADER_SIZE, Kind, MARK_SIZE, NewEntry};
-use super::{Conditional, Expected, Lsn, Operation, Options, WalSyncStrategy, file_name};
+use super::{Conditional, Expected, Lsn, Operation, Options, file_name};
 
 /// With the disk full, a write tries again at most this often.
 const FULL_RETRY: Duration = Duration::from_millis(250);
@@ -22,8 +22,6 @@ const FULL_RETRY: Duration = Duration::from_millis(250);
 const MOST_DELAY: Duration = Duration::from_millis(2);
 /// How long a waiting write sleeps before it looks again by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Bytes that the log needs for an operation besides key and value, at most.
-const OPERATION_OVERHEAD: usize = 24;
 
 /// The one writer.
 #[derive(Debug)]
@@ -46,17 +44,22 @@ impl Writer {
         }
     }
 
+    /// LSN of the last write.
+    pub(crate) fn last_lsn(&self) -> Lsn {
+        self.last_lsn
+    }
+
     /// Whether the segment takes nothing more: an append failed.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken
     }
 
     /// Whether memtable and segment must be sealed before an entry of `size` bytes.
-    fn is_full(&self, view: &View, options: &Options, size: usize) -> bool {
+    fn is_full(&self, view: &View, size: usize) -> bool {
         let used = self.segment.offset();
-        let over = used + count(size) > count(options.segment_size);
+        let over = used + count(size) > self.segment.limit();
         self.broken
-            || view.active.bytes() >= options.memtable_size
+            || view.active.bytes() >= view.options.memtable_size
             || (over && used > count(HEADER_SIZE))
     }
 }
@@ -64,16 +67,18 @@ impl Writer {
 impl Core {
     /// Appends one atomic write, in order; [`Core::settle`] makes it an answer.
     pub(crate) fn submit(&self, operations: &[Operation<'_>]) -> Result<Lsn> {
-        let size = self.check_operations(operations)?;
-        let mut writer = self.writer_with_room(size)?;
+        let view = self.view();
+        let size = view.options.check_operations(operations)?;
+        let mut writer = self.writer_with_room(&view, size)?;
         self.append(&mut writer, Kind::Operations, operations)
     }
 
     /// Waits until the policy lets a write be answered.
     pub(crate) fn settle(&self, lsn: Lsn) -> Result<()> {
-        match self.options.sync {
-            WalSyncStrategy::EveryWrite => self.durability.wait(lsn),
-            WalSyncStrategy::Interval { .. } | WalSyncStrategy::OsDefault => Ok(()),
+        if self.durability.is_every_write() {
+            self.durability.wait(lsn)
+        } else {
+            Ok(())
         }
     }
 
@@ -89,8 +94,9 @@ impl Core {
             Some(value) => Operation::Put { key, value },
             None => Operation::Delete { key },
         };
-        let size = self.check_operations(&[operation])?;
-        let mut writer = self.writer_with_room(size)?;
+        let view = self.view();
+        let size = view.options.check_operations(&[operation])?;
+        let mut writer = self.writer_with_room(&view, size)?;
         let current = self.view().newest(key)?;
         let holds = match (expected, &current) {
             (Expected::Absent, None) => true,
@@ -110,56 +116,10 @@ impl Core {
         Ok(Conditional::Done(lsn))
     }
 
-    pub(crate) fn check_key(&self, key: &[u8]) -> Result<()> {
-        let limit = self.options.max_key_size;
-        match key.len() {
-            0 => Err(AtlasError::EmptyKey),
-            length if length > limit => Err(AtlasError::KeyTooLarge {
-                length: count(length),
-                limit: count(limit),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Checks the limits; returns about how many bytes the write takes in the log.
-    fn check_operations(&self, operations: &[Operation<'_>]) -> Result<usize> {
-        self.check_count(operations.len())?;
-        let mut bytes = 0;
-        for operation in operations {
-            self.check_key(operation.key())?;
-            let length = operation.value().map_or(0, <[u8]>::len);
-            let limit = self.options.max_value_size;
-            if length > limit {
-                let (length, limit) = (count(length), count(limit));
-                return Err(AtlasError::ValueTooLarge { length, limit });
-            }
-            bytes += operation.key().len() + length;
-        }
-        let limit = self.options.max_batch_size;
-        if bytes > limit {
-            return Err(AtlasError::BatchTooLarge {
-                length: count(bytes),
-                limit: count(limit),
-            });
-        }
-        Ok(MARK_SIZE + bytes + operations.len() * OPERATION_OVERHEAD)
-    }
-
-    /// Checks a number of operations or keys.
-    pub(crate) fn check_count(&self, operations: usize) -> Result<()> {
-        let limit = self.options.max_batch_operations;
-        if operations > limit {
-            let (count, limit) = (count(operations), count(limit));
-            return Err(AtlasError::TooManyOperations { count, limit });
-        }
-        Ok(())
-    }
-
     /// The writer, with room in memtable and segment for an entry of `size` bytes. While flushing is
-    /// behind, writes are first slowed down, then wait.
-    fn writer_with_room(&self, size: usize) -> Result<MutexGuard<'_, Writer>> {
-        self.slow_down();
+    /// behind, writes are first slowed down, then wait. `view` is the present one.
+    fn writer_with_room(&self, view: &View, size: usize) -> Result<MutexGuard<'_, Writer>> {
+        self.slow_down(view);
         let started = Instant::now();
         let mut waits = false;
         loop {
@@ -169,28 +129,27 @@ impl Core {
             // Under the lock: no write may follow the clean-shutdown mark.
             self.check_open()?;
             let view = self.view();
-            if !writer.is_full(&view, &self.options, size) {
+            if !writer.is_full(&view, size) {
                 self.note_wait(started);
                 return Ok(writer);
             }
-            if view.sealed.len() < self.options.max_sealed_memtables {
+            if view.sealed.len() < view.options.max_sealed_memtables {
                 self.seal_or_refuse(&mut writer)?;
                 self.note_wait(started);
                 return Ok(writer);
             }
             drop(writer);
             let first = !std::mem::replace(&mut waits, true);
-            self.wait_for_flush(started, seen, first)?;
+            self.wait_for_flush(&view.options, started, seen, first)?;
         }
     }
 
     /// Delays a write a little when the last free memtable fills up, so that writers meet the speed of
     /// flushing before they have to wait.
-    fn slow_down(&self) {
-        let view = self.view();
-        let half = self.options.memtable_size / 2;
+    fn slow_down(&self, view: &View) {
+        let half = view.options.memtable_size / 2;
         let above = view.active.bytes().saturating_sub(half);
-        if view.sealed.len() < self.options.max_sealed_memtables || above == 0 || half == 0 {
+        if view.sealed.len() < view.options.max_sealed_memtables || above == 0 || half == 0 {
             return;
         }
         let most = u64::try_from(MOST_DELAY.as_micros()).unwrap_or(0);
@@ -208,15 +167,21 @@ impl Core {
     }
 
     /// Waits until a memtable was flushed; the caller looks again. `first`: it has not waited yet.
-    fn wait_for_flush(&self, started: Instant, seen: u64, first: bool) -> Result<()> {
+    fn wait_for_flush(
+        &self,
+        options: &Options,
+        started: Instant,
+        seen: u64,
+        first: bool,
+    ) -> Result<()> {
         if let Some(reason) = self.disk_full() {
             return Err(AtlasError::DiskFull { reason });
         }
-        if !self.options.background {
+        if !self.background {
             return self.flush_oldest().map(|_| ());
         }
         let waited = started.elapsed();
-        if waited >= self.options.stall_timeout {
+        if waited >= options.stall_timeout {
             let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
             return Err(AtlasError::Stalled { waited_ms });
         }
@@ -233,10 +198,7 @@ impl Core {
         let too_soon = writer
             .refused_at
             .is_some_and(|at| at.elapsed() < FULL_RETRY);
-        if let Some(reason) = self
-            .disk_full()
-            .filter(|_| too_soon && self.options.background)
-        {
+        if let Some(reason) = self.disk_full().filter(|_| too_soon && self.background) {
             return Err(AtlasError::DiskFull { reason });
         }
         match self.seal(writer) {
@@ -269,7 +231,7 @@ impl Core {
         let created = recovery::create_segment(
             &*self.disk,
             &self.dir,
-            &self.options,
+            &self.options(),
             (&mut next, first_lsn),
         );
         // The number is spent even if the file was not made whole.
@@ -313,9 +275,6 @@ impl Core {
         }
         if self.durability.check().is_err() {
             // After a failed sync nothing is removed.
-            return;
-        }
-        if self.durability.check().is_err() {
             return;
         }
         let name = file_name::segment(number);
@@ -405,7 +364,7 @@ impl Core {
         if !self.durability.wants_mark(quiet) {
             return Ok(());
         }
-        if writer.is_full(&view, &self.options, MARK_SIZE) {
+        if writer.is_full(&view, MARK_SIZE) {
             return self.seal_for_mark(&mut writer, &view);
         }
         let lsn = self.append(&mut writer, Kind::DurableMark, &[])?;
@@ -417,7 +376,7 @@ impl Core {
     /// or else that of the flush under way. Tried once.
     fn seal_for_mark(&self, writer: &mut Writer, view: &View) -> Result<()> {
         self.durability.skip_mark();
-        if view.sealed.len() < self.options.max_sealed_memtables {
+        if view.sealed.len() < view.options.max_sealed_memtables {
             self.seal_or_refuse(writer)?;
         }
         Ok(())
@@ -435,7 +394,7 @@ impl Core {
         if !view.sealed.is_empty() {
             return Ok(());
         }
-        if writer.is_full(&view, &self.options, MARK_SIZE) {
+        if writer.is_full(&view, MARK_SIZE) {
             return self.seal_or_refuse(&mut writer);
         }
         self.resume();

@@ -100,12 +100,16 @@ impl Daemon {
 
     /// Starts a command that becomes a daemon.
     pub fn run(mut command: Command, socket: PathBuf) -> Daemon {
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Daemon::run_with_streams(command, socket)
+    }
+
+    /// The same with the standard input and output that the command has.
+    pub fn run_with_streams(mut command: Command, socket: PathBuf) -> Daemon {
         let mut child = command
             // As the unit has it: by default glibc may keep up to 64 MiB that were freed for each of
             // eight arenas a core, which is not what the tests measure.
             .env("MALLOC_ARENA_MAX", "2")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -20,10 +20,13 @@
     reason = "test code"
 )]
 
+mod activation;
 mod flood;
 mod harness;
 mod hostile;
 mod kill;
 mod life;
+mod manager;
 mod pipeline;
+mod reload;
 mod stop;

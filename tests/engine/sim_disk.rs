@@ -74,8 +74,8 @@ struct Control {
     locks: BTreeSet<PathBuf>,
     failed_sync: Option<String>,
     violations: Vec<String>,
-    /// Syncs of files whose name begins so wait at the gate.
-    gate: Option<String>,
+    /// Calls of this kind, of files whose name begins so, wait at the gate.
+    gate: Option<(CallKind, String)>,
     at_gate: u64,
 }
 
@@ -207,17 +207,27 @@ impl SimDisk {
 
     /// From now on, syncs of files whose name begins with `prefix` wait until the gate opens.
     pub(crate) fn close_gate(&self, prefix: &str) {
-        self.state().control.gate = Some(prefix.to_owned());
+        self.hang(CallKind::Sync, prefix);
     }
 
-    /// Lets all syncs go on.
+    /// As [`SimDisk::close_gate`], for syncs or for writes.
+    pub(crate) fn hang(&self, kind: CallKind, prefix: &str) {
+        self.state().control.gate = Some((kind, prefix.to_owned()));
+    }
+
+    /// Lets all calls go on.
     pub(crate) fn open_gate(&self) {
         self.state().control.gate = None;
         self.shared.gate.notify_all();
     }
 
-    /// Waits until a sync waits at the gate.
-    pub(crate) fn wait_for_sync_at_gate(&self) {
+    /// Opens the gate when it is dropped: a test that fails must not wait for those at the gate.
+    pub(crate) fn opens_gate(&self) -> OpenGate<'_> {
+        OpenGate(self)
+    }
+
+    /// Waits until a call waits at the gate.
+    pub(crate) fn wait_for_call_at_gate(&self) {
         let mut state = self.state();
         while state.control.at_gate == 0 {
             state = self.shared.gate.wait(state).unwrap();
@@ -478,6 +488,15 @@ impl SimDisk {
             path: path.to_path_buf(),
             writable,
         })
+    }
+}
+
+/// Opens the gate of its disk when it is dropped.
+pub(crate) struct OpenGate<'a>(&'a SimDisk);
+
+impl Drop for OpenGate<'_> {
+    fn drop(&mut self) {
+        self.0.open_gate();
     }
 }
 

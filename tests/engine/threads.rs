@@ -337,7 +337,7 @@ fn writers_that_wait_together_share_a_sync() {
                 scope.spawn(move || engine.put(&writer.to_be_bytes(), b"x").unwrap())
             })
             .collect();
-        disk.wait_for_sync_at_gate();
+        disk.wait_for_call_at_gate();
         wait_for_appended(&engine, start + WRITERS);
         disk.open_gate();
         for writer in writers {
@@ -360,7 +360,7 @@ fn nobody_sees_a_write_before_it_is_durable() {
     disk.close_gate("wal-");
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| engine.put(b"key", b"new").unwrap());
-        disk.wait_for_sync_at_gate();
+        disk.wait_for_call_at_gate();
         let (told, outcome) = mpsc::channel();
         let refused = scope.spawn({
             let engine = &engine;
@@ -394,7 +394,7 @@ fn a_sync_on_its_way_does_not_hold_up_writers() {
     let (disk, engine) = open_sim(WalSyncStrategy::Interval { ms: 1 });
     disk.close_gate("wal-");
     engine.put(b"first", b"1").unwrap();
-    disk.wait_for_sync_at_gate();
+    disk.wait_for_call_at_gate();
     let (done, wrote) = mpsc::channel();
     std::thread::scope(|scope| {
         let engine = &engine;
@@ -431,7 +431,7 @@ fn a_failed_sync_is_told_to_all_who_wait() {
                 scope.spawn(move || engine.put(&writer.to_be_bytes(), b"x"))
             })
             .collect();
-        disk.wait_for_sync_at_gate();
+        disk.wait_for_call_at_gate();
         wait_for_appended(&engine, start + WRITERS);
         disk.open_gate();
         for writer in writers {

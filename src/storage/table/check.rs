@@ -8,7 +8,7 @@ use super::frame::TableFile;
 use super::index::{Index, IndexBuilder};
 use super::walk::{Entry, Walk};
 use crate::storage::Lsn;
-use crate::storage::disk::Disk;
+use crate::storage::disk::{Disk, count};
 use crate::storage::error::Result;
 
 /// How much a pass over a whole file reads at a time.
@@ -16,26 +16,40 @@ pub(super) const PASS_CHUNK: usize = 256 * 1024;
 
 /// Reads a whole table and proves that it is what `info` says: every checksum, the order, the counts,
 /// the ranges of keys and LSNs. Done with every new file before the manifest names it. Returns the
-/// index, which costs nothing on the way.
+/// index, which costs nothing on the way. `watch` is told the bytes read, now and then.
 ///
 /// # Errors
-/// As [`super::Table::open`]; `Corrupt` at the first difference.
-pub(crate) fn read_back(disk: &dyn Disk, path: &Path, info: &TableInfo) -> Result<Index> {
+/// As [`super::Table::open`]; `Corrupt` at the first difference; what `watch` says.
+pub(crate) fn read_back(
+    disk: &dyn Disk,
+    path: &Path,
+    info: &TableInfo,
+    watch: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<Index> {
     let file = Arc::new(TableFile::open(disk, path, info)?);
-    pass(&file, info)
+    pass(&file, info, watch)
 }
 
 /// The pass over an open file.
-pub(super) fn pass(file: &Arc<TableFile>, info: &TableInfo) -> Result<Index> {
+pub(super) fn pass(
+    file: &Arc<TableFile>,
+    info: &TableInfo,
+    watch: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<Index> {
     let mut walk = Walk::all(Arc::clone(file), PASS_CHUNK).with_whole_checksum();
     let mut index = IndexBuilder::new();
     let mut tally = Tally::default();
+    let mut watched = 0;
     while let Some(entry) = walk.step()? {
         index.note(walk.previous(), walk.key(), entry.offset);
         if tally.entries == 0 {
             tally.min_key.extend_from_slice(walk.key());
         }
         tally.count(&entry);
+        if entry.end() - watched >= count(PASS_CHUNK) {
+            watch(entry.end() - watched)?;
+            watched = entry.end();
+        }
     }
     // The walk has left the last entry behind.
     tally.max_key.extend_from_slice(walk.previous());

@@ -57,7 +57,7 @@ pub(crate) fn build(dir: &Path, number: u64, file_id: u64, model: &Model) -> (Ta
     }
     let info = builder.finish().unwrap().unwrap();
     let temporary = temporary_path(dir, number);
-    let index = read_back(&RealDisk, &temporary, &info).unwrap();
+    let index = read_back(&RealDisk, &temporary, &info, &mut |_| Ok(())).unwrap();
     std::fs::rename(temporary, path(dir, number)).unwrap();
     (info, index)
 }

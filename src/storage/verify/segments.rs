@@ -14,6 +14,7 @@ use crate::storage::disk::Disk;
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::examine::{self, Cut, Log, open_named};
 use crate::storage::manifest::{Manifest, SegmentInfo};
+use crate::storage::progress::Replaying;
 use crate::storage::{Lsn, file_name, recovery};
 
 /// How often the same suspicion is seen before it counts.
@@ -66,7 +67,7 @@ pub(super) fn verify_log(disk: &dyn Disk, dir: &Path, manifest: Manifest) -> Res
     let mut history = History::default();
     loop {
         let files = recovery::list(disk, dir)?;
-        let seen = match examine::examine(disk, dir, &manifest, &files) {
+        let seen = match examine::examine(disk, dir, &manifest, &files, &mut Replaying::new(None)) {
             Err(error @ AtlasError::NewerFormat { .. }) => return Err(error),
             Err(error) => Seen::Bad(error),
             Ok(log) => match log.cut.clone() {
@@ -329,7 +330,7 @@ fn walk(disk: &dyn Disk, dir: &Path, manifest: &Manifest, info: &SegmentInfo) ->
             if next > manifest.flushed_lsn {
                 return Ok(());
             }
-            let Some((offset, lsn)) = reader.look_ahead(at)?.first_entry else {
+            let Some((offset, lsn)) = reader.look_ahead(at, &mut |_| {})?.first_entry else {
                 return Ok(());
             };
             if lsn <= next {

@@ -150,8 +150,13 @@ impl SegmentReader {
         Ok(bytes.get(..size).unwrap_or(bytes))
     }
 
-    /// Looks for valid entries at every offset from `from` to the end.
-    pub(crate) fn look_ahead(&mut self, from: u64) -> Result<Remainder> {
+    /// Looks for valid entries at every offset from `from` to the end; `looked` is told the bytes that
+    /// it has passed.
+    pub(crate) fn look_ahead(
+        &mut self,
+        from: u64,
+        looked: &mut dyn FnMut(u64),
+    ) -> Result<Remainder> {
         let mut remainder = Remainder::default();
         let nonce = self.header.nonce.to_le_bytes();
         let finder = memchr::memmem::Finder::new(&nonce);
@@ -168,10 +173,13 @@ impl SegmentReader {
             }
             // The last window, or fewer bytes than asked for: the file was cut meanwhile.
             if bytes.len() < WINDOW || bytes.len() == rest {
+                looked(count(bytes.len()));
                 break;
             }
             // A nonce may lie across two windows: the next begins a little before this one's end.
-            start += count(bytes.len() - (nonce.len() - 1));
+            let passed = count(bytes.len() - (nonce.len() - 1));
+            looked(passed);
+            start += passed;
         }
         Ok(remainder)
     }

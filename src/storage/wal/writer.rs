@@ -35,6 +35,8 @@ pub(crate) struct SegmentWriter {
     header: SegmentHeader,
     /// Bytes that the file had when it was made durable.
     size: u64,
+    /// Bytes after which it is sealed: the size that was asked for.
+    limit: u64,
     /// Where the next entry goes.
     offset: u64,
     /// The bytes of the entry being written, kept for the next.
@@ -42,13 +44,13 @@ pub(crate) struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// Makes a segment: preallocated to `size` bytes, its header and its name durable. It must not take
+    /// Makes a segment: preallocated to `limit` bytes, its header and its name durable. It must not take
     /// an entry before a durable manifest names it.
     pub(crate) fn create(
         disk: &dyn Disk,
         dir: &Path,
         header: SegmentHeader,
-        size: u64,
+        limit: u64,
     ) -> Result<SegmentWriter> {
         let name = file_name::segment(header.number);
         let temporary = dir.join(file_name::temporary(&name));
@@ -56,7 +58,7 @@ impl SegmentWriter {
         let file = disk
             .create(&temporary)
             .map_err(|error| AtlasError::io("create", &temporary, error))?;
-        file.preallocate(size)
+        file.preallocate(limit)
             .map_err(|error| AtlasError::io("preallocate", &temporary, error))?;
         disk::write_full(&*file, &header.encode(), 0)
             .map_err(|error| AtlasError::io("write", &temporary, error))?;
@@ -78,6 +80,7 @@ impl SegmentWriter {
             file,
             header,
             size,
+            limit,
             offset: count(HEADER_SIZE),
             buffer: Vec::new(),
         })
@@ -94,6 +97,11 @@ impl SegmentWriter {
     /// Bytes that the file had when it was made durable: what could be preallocated, or the header.
     pub(crate) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Bytes after which the segment is sealed.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
     }
 
     /// Where the next entry goes: the segment's used bytes.

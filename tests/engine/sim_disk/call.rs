@@ -77,6 +77,10 @@ pub(crate) enum Errno {
     Interrupted,
     /// EBADF
     BadFile,
+    /// EROFS
+    ReadOnly,
+    /// EACCES
+    Denied,
 }
 
 impl From<Errno> for io::Error {
@@ -87,6 +91,8 @@ impl From<Errno> for io::Error {
             Errno::Quota => 122,
             Errno::Interrupted => 4,
             Errno::BadFile => 9,
+            Errno::ReadOnly => 30,
+            Errno::Denied => 13,
         };
         io::Error::from_raw_os_error(number)
     }

@@ -60,6 +60,7 @@ impl DiskFile for SimFile {
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.state();
         let fault = state.begin(CallKind::Write, &self.path)?;
+        state = self.disk.wait_at_gate(state, CallKind::Write, &self.path)?;
         self.check_writable()?;
         if state.inodes[&self.inode].sync_failed {
             state.violation("wrote to", &self.path);
@@ -92,7 +93,7 @@ impl DiskFile for SimFile {
         }
         // What is written while the sync is under way is not made durable by it.
         let upto = state.sequence;
-        state = self.disk.wait_at_gate(state, &self.path)?;
+        state = self.disk.wait_at_gate(state, CallKind::Sync, &self.path)?;
         if fault.is_failure() {
             state.sync_failed(&self.path, fault);
             state.inodes.get_mut(&self.inode).unwrap().sync_failed = true;
@@ -137,12 +138,13 @@ impl SimDisk {
     fn wait_at_gate<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
+        kind: CallKind,
         path: &Path,
     ) -> io::Result<MutexGuard<'a, State>> {
         let name = split(path).1;
         let closed = |state: &State| {
-            let gate = state.control.gate.as_deref();
-            gate.is_some_and(|prefix| name.starts_with(prefix))
+            let gate = state.control.gate.as_ref();
+            gate.is_some_and(|(held, prefix)| *held == kind && name.starts_with(prefix))
         };
         if !closed(&state) {
             return Ok(state);

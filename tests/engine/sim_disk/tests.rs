@@ -394,7 +394,7 @@ fn a_sync_at_the_gate_waits_and_saves_only_what_was_before_it() {
     disk.close_gate("wal-");
     std::thread::scope(|scope| {
         let sync = scope.spawn(|| file.sync());
-        disk.wait_for_sync_at_gate();
+        disk.wait_for_call_at_gate();
         file.write_at(b"2", 1).unwrap();
         make(&disk, "b", b"").sync().unwrap();
         disk.open_gate();
