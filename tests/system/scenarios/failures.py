@@ -88,7 +88,7 @@ def read_only(s, m):
     """A file system that takes no writes."""
     m.must("systemctl stop atlaskv")
     atlaskv.drop_in(m, "[Service]\nStateDirectory=\nReadOnlyPaths=/var/lib/atlaskv\n")
-    fails(s, m, "read-only directory", 6, ["(?i)read-only file system", "/var/lib/atlaskv", "(?i)ReadWritePaths|data-dir.conf|mount"])
+    fails(s, m, "read-only directory", 8, ["(?i)read-only file system", "/var/lib/atlaskv", "(?i)ReadWritePaths|data-dir.conf|mount"])
     atlaskv.undrop(m)
     works_again(s, m, "read-only directory")
 
