@@ -71,13 +71,14 @@ class Stock:
         )
         return asked.stdout.strip()
 
-    def variant(self, version, name="", edit=None):
-        """The same package with another version; `edit` may change the unpacked tree before it is packed."""
+    def variant(self, version, edit=None):
+        """The same package with another version; `edit` may change the unpacked tree before it is packed.
+        What a version is has to be the same whoever asks for it."""
         with self._lock:
-            target = self.made / f"atlaskv_{version}{name}.deb"
+            target = self.made / self.deb.name.replace(f"_{self.version}_", f"_{version}_")
             if target.exists():
                 return target
-            tree = self.made / f"tree-{version}{name}"
+            tree = self.made / f"tree-{version}"
             tool("dpkg-deb", "-R", self.deb, tree)
             control = tree / "DEBIAN/control"
             text = control.read_text(encoding="utf-8")

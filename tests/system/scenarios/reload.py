@@ -44,7 +44,7 @@ def good(s, m):
     atlaskv.configure(m, '[storage]\nsync = "interval"\n')
     s.does(m, "atlaskv-ctl reload --wait", "atlaskv-ctl reload --wait", says="sync")
     takes_effect(m, "interval")
-    s.does(m, "and it says what is in force", "atlaskv-ctl config show", says=r"storage\.sync.*interval.*file")
+    s.does(m, "and it says what is in force", "atlaskv-ctl config show", says=r"storage\.sync\s+interval\s+.*atlaskv\.toml")
 
 
 def bad(s, m):

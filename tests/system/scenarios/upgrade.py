@@ -41,9 +41,9 @@ def run(s):
         downgrade(s, m)
 
 
-def offer(s, m, version, name="", edit=None):
+def offer(s, m, version, edit=None):
     """Puts a version into the repository."""
-    packages.serve(m, s.stock, s.stock.deb, s.stock.variant(version, name, edit))
+    packages.serve(m, s.stock, s.stock.deb, s.stock.variant(version, edit))
 
 
 def upgrade(s, m, what, **how):
