@@ -20,7 +20,8 @@ def run(s):
         load.stop()
         load.check(s)
         s.does(m, "the restarts are counted", "systemctl show -P NRestarts atlaskv", says=f"^{KILLS + 1}$")
-        s.does(m, "a report of the recovery is in the status", "systemctl status atlaskv", says="recover")
+        s.does(m, "a report of the recovery is in the status", "systemctl status atlaskv",
+               says=r'Status: ".*last start: after a crash, \d+ operations replayed')
         s.does(m, "and in the figures", "atlaskv-ctl stats", says="recover")
         s.does(m, "and in the log", "journalctl -u atlaskv -o cat", says="recovered")
         every_write(s, m)
