@@ -17,7 +17,8 @@ _atlaskv-ctl() {
     _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -37,7 +38,8 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -48,7 +50,8 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--hex[The key is in hexadecimal digits, and the value is printed so]' \
@@ -62,7 +65,8 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--hex[Key and value are in hexadecimal digits (standard input never is)]' \
@@ -76,7 +80,8 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--hex[The key is in hexadecimal digits]' \
@@ -89,7 +94,8 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--hex[The key is in hexadecimal digits]' \
@@ -102,7 +108,8 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--hex[Key and value are in hexadecimal digits (standard input never is)]' \
@@ -118,7 +125,8 @@ _arguments "${_arguments_options[@]}" : \
 '--if-lsn=[Only if the key'\''s value was set by the write with this LSN]:LSN:_default' \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--delete[Remove the value instead of setting one]' \
@@ -138,7 +146,8 @@ _arguments "${_arguments_options[@]}" : \
 '--limit=[At most this many entries]:N:_default' \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--reverse[From the last key to the first]' \
@@ -151,7 +160,8 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -164,9 +174,11 @@ _arguments "${_arguments_options[@]}" : \
 jsonl\:"A JSON object with \`key\` or \`key_hex\`, and \`value\` or \`value_hex\`"))' \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
+'--no-progress[Show no progress on a terminal (elsewhere there is none)]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':file -- The file; `-` reads standard input:_files' \
@@ -181,9 +193,11 @@ jsonl\:"A JSON object with \`key\` or \`key_hex\`, and \`value\` or \`value_hex\
 '--to=[The end, exclusive]:KEY:_default' \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
+'--no-progress[Show no progress on a terminal (elsewhere there is none)]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':file -- The file; `-` writes standard output:_files' \
@@ -191,20 +205,193 @@ json\:"One JSON document, errors included"))' \
 ;;
 (stats)
 _arguments "${_arguments_options[@]}" : \
+'--watch=[Print them every so many seconds, until Ctrl-C \[default\: 1\]]::SECONDS:_default' \
+'--count=[With --watch\: end after so many]:N:_default' \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
+(latency)
+_arguments "${_arguments_options[@]}" : \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(slowlog)
+_arguments "${_arguments_options[@]}" : \
+'--limit=[At most so many \[default\: all that are kept\]]:N:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(health)
+_arguments "${_arguments_options[@]}" : \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+'*--of=[What to check, several with commas between \[default\: state,connections,quarantine, and disk-free with --data-dir\]]:WHAT:((state\:"Whether writes are taken; without ranges"
+connections\:"Per cent of max_connections in use \[-w 80 -c 95\]"
+quarantine\:"Files in quarantine \[-w 0\]"
+stalls\:"Writes that had to wait within one second \[-w 0\]"
+latency-p99\:"Milliseconds of the slowest operation'\''s 99th percentile since the start \[-w 100 -c 1000\]"
+disk-free\:"Per cent of the file system of --data-dir that is free \[-w 20\: -c 10\:\]"))' \
+'-w+[The values that need no warning; for one subject]:RANGE:_default' \
+'--warning=[The values that need no warning; for one subject]:RANGE:_default' \
+'-c+[The values that are not critical; for one subject]:RANGE:_default' \
+'--critical=[The values that are not critical; for one subject]:RANGE:_default' \
+'--data-dir=[The data directory, on this machine, for disk-free]:DIR:_files' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+'--data-dir=[The data directory \[default\: the daemon'\''s, else /var/lib/atlaskv, ./atlaskv-data\]]:DIR:_files' \
+'--unit=[The daemon'\''s unit]:UNIT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(config)
+_arguments "${_arguments_options[@]}" : \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+":: :_atlaskv-ctl__subcmd__config_commands" \
+"*::: :->config" \
+&& ret=0
+
+    case $state in
+    (config)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:atlaskv-ctl-config-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::file -- The file:_files' \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+'--file=[Of this file, and not of the daemon]:FILE:_files' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::file -- The file:_files' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_atlaskv-ctl__subcmd__config__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:atlaskv-ctl-config-help-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
 (sync)
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -216,7 +403,8 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -227,9 +415,23 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(reload)
+_arguments "${_arguments_options[@]}" : \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'--wait[Wait until it is done. It always does\: the flag says so in scripts]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
@@ -238,7 +440,8 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -257,7 +460,8 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -268,7 +472,8 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -367,6 +572,54 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(latency)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(slowlog)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(health)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(config)
+_arguments "${_arguments_options[@]}" : \
+":: :_atlaskv-ctl__subcmd__help__subcmd__config_commands" \
+"*::: :->config" \
+&& ret=0
+
+    case $state in
+    (config)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:atlaskv-ctl-help-config-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (sync)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -376,6 +629,10 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (compact)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(reload)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -431,9 +688,16 @@ _atlaskv-ctl_commands() {
 'import:Put every entry of a file, and make them durable' \
 'export:Write every entry of one state of the store to a file, in key order' \
 'stats:Print the store'\''s figures' \
+'latency:Print how long requests took, an operation in a line, since the daemon'\''s start' \
+'slowlog:Print the latest requests that took at least slow_request_ms, the latest first' \
+'health:Print whether the daemon serves\: exit with 0 when it does, 8 when it takes no writes, 5 when it cannot be reached within 2 seconds (--timeout)' \
+'check:Check the daemon for a monitoring system\: one line with performance data, and the exit codes of monitoring plugins' \
+'doctor:Look for what keeps the daemon from being safe or fast\: limits, file system, free space, memory settings, the unit, the store'\''s own state' \
+'config:Check a configuration file, show the configuration in force, or compare the two' \
 'sync:Wait until writes are durable, and print the LSN up to which everything is' \
 'flush:Write what is in memory to tables, and wait for it' \
 'compact:Merge all tables into one, and wait for it' \
+'reload:Read the configuration again, and print what changed and what needs a restart' \
 'quarantine:The files that recovery has put aside' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -449,15 +713,80 @@ _atlaskv-ctl__subcmd__cas_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl cas commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__check_commands] )) ||
+_atlaskv-ctl__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl check commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__compact_commands] )) ||
 _atlaskv-ctl__subcmd__compact_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl compact commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__config_commands] )) ||
+_atlaskv-ctl__subcmd__config_commands() {
+    local commands; commands=(
+'check:Check a file as atlaskvd --check-config does, and give advice; exit with 2 when it is refused' \
+'show:Print every key with its value and where that comes from\: of the daemon, or of a file' \
+'diff:Print what a reload or a restart with this file would change; exit with 1 when that is something' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'atlaskv-ctl config commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__check_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config check commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__diff_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config diff commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__help_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__help_commands() {
+    local commands; commands=(
+'check:Check a file as atlaskvd --check-config does, and give advice; exit with 2 when it is refused' \
+'show:Print every key with its value and where that comes from\: of the daemon, or of a file' \
+'diff:Print what a reload or a restart with this file would change; exit with 1 when that is something' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'atlaskv-ctl config help commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__check_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config help check commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__diff_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config help diff commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__help_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config help help commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__show_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config help show commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__show_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config show commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__delete_commands] )) ||
 _atlaskv-ctl__subcmd__delete_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl delete commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__doctor_commands] )) ||
+_atlaskv-ctl__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl doctor commands' commands "$@"
 }
 (( $+functions[_atlaskv-ctl__subcmd__exists_commands] )) ||
 _atlaskv-ctl__subcmd__exists_commands() {
@@ -479,6 +808,11 @@ _atlaskv-ctl__subcmd__get_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl get commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__health_commands] )) ||
+_atlaskv-ctl__subcmd__health_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl health commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__help_commands] )) ||
 _atlaskv-ctl__subcmd__help_commands() {
     local commands; commands=(
@@ -494,9 +828,16 @@ _atlaskv-ctl__subcmd__help_commands() {
 'import:Put every entry of a file, and make them durable' \
 'export:Write every entry of one state of the store to a file, in key order' \
 'stats:Print the store'\''s figures' \
+'latency:Print how long requests took, an operation in a line, since the daemon'\''s start' \
+'slowlog:Print the latest requests that took at least slow_request_ms, the latest first' \
+'health:Print whether the daemon serves\: exit with 0 when it does, 8 when it takes no writes, 5 when it cannot be reached within 2 seconds (--timeout)' \
+'check:Check the daemon for a monitoring system\: one line with performance data, and the exit codes of monitoring plugins' \
+'doctor:Look for what keeps the daemon from being safe or fast\: limits, file system, free space, memory settings, the unit, the store'\''s own state' \
+'config:Check a configuration file, show the configuration in force, or compare the two' \
 'sync:Wait until writes are durable, and print the LSN up to which everything is' \
 'flush:Write what is in memory to tables, and wait for it' \
 'compact:Merge all tables into one, and wait for it' \
+'reload:Read the configuration again, and print what changed and what needs a restart' \
 'quarantine:The files that recovery has put aside' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -512,15 +853,49 @@ _atlaskv-ctl__subcmd__help__subcmd__cas_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help cas commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__check_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help check commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__compact_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__compact_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help compact commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__config_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__config_commands() {
+    local commands; commands=(
+'check:Check a file as atlaskvd --check-config does, and give advice; exit with 2 when it is refused' \
+'show:Print every key with its value and where that comes from\: of the daemon, or of a file' \
+'diff:Print what a reload or a restart with this file would change; exit with 1 when that is something' \
+    )
+    _describe -t commands 'atlaskv-ctl help config commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__config__subcmd__check_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__config__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help config check commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__config__subcmd__diff_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__config__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help config diff commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__config__subcmd__show_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__config__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help config show commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__delete_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__delete_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help delete commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__doctor_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help doctor commands' commands "$@"
 }
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__exists_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__exists_commands() {
@@ -542,6 +917,11 @@ _atlaskv-ctl__subcmd__help__subcmd__get_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help get commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__health_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__health_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help health commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__help_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
@@ -551,6 +931,11 @@ _atlaskv-ctl__subcmd__help__subcmd__help_commands() {
 _atlaskv-ctl__subcmd__help__subcmd__import_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help import commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__latency_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__latency_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help latency commands' commands "$@"
 }
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__ping_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__ping_commands() {
@@ -585,10 +970,20 @@ _atlaskv-ctl__subcmd__help__subcmd__quarantine__subcmd__purge_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help quarantine purge commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__reload_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__reload_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help reload commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__scan_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__scan_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help scan commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__slowlog_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__slowlog_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help slowlog commands' commands "$@"
 }
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__stats_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__stats_commands() {
@@ -604,6 +999,11 @@ _atlaskv-ctl__subcmd__help__subcmd__sync_commands() {
 _atlaskv-ctl__subcmd__import_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl import commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__latency_commands] )) ||
+_atlaskv-ctl__subcmd__latency_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl latency commands' commands "$@"
 }
 (( $+functions[_atlaskv-ctl__subcmd__ping_commands] )) ||
 _atlaskv-ctl__subcmd__ping_commands() {
@@ -663,10 +1063,20 @@ _atlaskv-ctl__subcmd__quarantine__subcmd__purge_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl quarantine purge commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__reload_commands] )) ||
+_atlaskv-ctl__subcmd__reload_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl reload commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__scan_commands] )) ||
 _atlaskv-ctl__subcmd__scan_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl scan commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__slowlog_commands] )) ||
+_atlaskv-ctl__subcmd__slowlog_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl slowlog commands' commands "$@"
 }
 (( $+functions[_atlaskv-ctl__subcmd__stats_commands] )) ||
 _atlaskv-ctl__subcmd__stats_commands() {

@@ -11,28 +11,35 @@ use crate::exit::Exit;
 
 /// Reads a tool's arguments; or tells what is wrong with them, or the help, and gives the exit code.
 pub(super) fn parse<T: Parser>(tool: &'static str, arguments: &[OsString]) -> Result<T, Exit> {
-    T::try_parse_from(arguments).map_err(|error| {
-        let is_asked_for = matches!(
-            error.kind(),
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-        );
-        if !is_asked_for && asks_for_json(arguments) {
-            let failure = Failure::usage(match error.kind() {
-                // It renders as the help, whose first lines say nothing of what is missing.
-                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                    "a command is missing: --help lists them".to_owned()
-                }
-                _ => first_paragraph(&error.render().to_string()),
-            });
-            return Output::new(tool, Format::Json).finish(Err(failure));
+    T::try_parse_from(arguments).map_err(|error| tell(tool, arguments, &error))
+}
+
+/// Tells what is wrong with arguments, or the help that was asked for.
+pub(super) fn tell(tool: &'static str, arguments: &[OsString], error: &clap::Error) -> Exit {
+    let is_asked_for = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    if !is_asked_for && format(arguments) == Format::Json {
+        return Output::new(tool, Format::Json).finish(Err(failure(error)));
+    }
+    // A reader that has gone wants no help.
+    let _ = error.print();
+    if is_asked_for {
+        Exit::Done
+    } else {
+        Exit::Usage
+    }
+}
+
+/// What is wrong with arguments.
+pub(super) fn failure(error: &clap::Error) -> Failure {
+    Failure::usage(match error.kind() {
+        // It renders as the help, whose first lines say nothing of what is missing.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "a command is missing: --help lists them".to_owned()
         }
-        // A reader that has gone wants no help.
-        let _ = error.print();
-        if is_asked_for {
-            Exit::Done
-        } else {
-            Exit::Usage
-        }
+        _ => first_paragraph(&error.render().to_string()),
     })
 }
 
@@ -43,12 +50,13 @@ fn first_paragraph(rendered: &str) -> String {
     words.join(" ").trim_start_matches("error: ").to_owned()
 }
 
-/// Whether arguments that could not be parsed ask for JSON all the same.
-fn asks_for_json(arguments: &[OsString]) -> bool {
-    arguments.iter().any(|argument| argument == "--format=json")
+/// The format that arguments ask for, though they could not be parsed.
+pub(super) fn format(arguments: &[OsString]) -> Format {
+    let is_json = arguments.iter().any(|argument| argument == "--format=json")
         || arguments
             .windows(2)
-            .any(|pair| matches!(pair, [flag, value] if flag == "--format" && value == "json"))
+            .any(|pair| matches!(pair, [flag, value] if flag == "--format" && value == "json"));
+    if is_json { Format::Json } else { Format::Human }
 }
 
 #[cfg(test)]
@@ -58,9 +66,9 @@ mod tests {
     #[test]
     fn json_is_found_in_arguments_that_do_not_parse() {
         let arguments = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
-        assert!(asks_for_json(&arguments("ctl --format json gte")));
-        assert!(asks_for_json(&arguments("ctl gte --format=json")));
-        assert!(!asks_for_json(&arguments("ctl get json")));
+        assert_eq!(format(&arguments("ctl --format json gte")), Format::Json);
+        assert_eq!(format(&arguments("ctl gte --format=json")), Format::Json);
+        assert_eq!(format(&arguments("ctl get json")), Format::Human);
     }
 
     #[test]

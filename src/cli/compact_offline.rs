@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use serde_json::{Value, json};
@@ -13,6 +14,8 @@ use super::failure::Failure;
 use super::json::object;
 use super::local;
 use super::output::{Format, Output};
+use super::progress::{self, Bar, ProgressArgument, WatchedDisk};
+use super::words::counted;
 use crate::exit::Exit;
 use crate::storage::verify::{VerifyOptions, VerifyReport, verify};
 use crate::storage::{CompactionSummary, Engine, KIB, Options, RealDisk, RecoveryReport};
@@ -40,6 +43,9 @@ struct Arguments {
     /// Text for people, or one JSON document, errors included.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
+
+    #[command(flatten)]
+    progress: ProgressArgument,
 }
 
 /// The tool's command line.
@@ -68,7 +74,12 @@ fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
     local::check_directory(&arguments.dir)?;
     // Also proves that there is a store: opening an engine would make one.
     let before = measure(&arguments.dir)?;
-    let (recovery, summary) = compact(&arguments.dir).map_err(|error| local::failure(&error))?;
+    let bytes = progress::bytes_to_read(&RealDisk, &arguments.dir);
+    let bar = arguments.progress.start("compacting", Some(bytes), output);
+    let bar = Arc::new(bar);
+    let compacted = compact(&arguments.dir, &bar);
+    bar.end();
+    let (recovery, summary) = compacted.map_err(|error| local::failure(&error))?;
     let after = measure(&arguments.dir)?;
     if output.is_json() {
         let document = object([
@@ -102,13 +113,20 @@ fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
     })
 }
 
-fn compact(dir: &Path) -> crate::storage::Result<(RecoveryReport, CompactionSummary)> {
+fn compact(
+    dir: &Path,
+    bar: &Arc<Bar>,
+) -> crate::storage::Result<(RecoveryReport, CompactionSummary)> {
     let options = Options {
         background: false,
         segment_size: SEGMENT_SIZE,
         ..Options::default()
     };
-    let engine = Engine::open(RealDisk::shared(), dir, options)?;
+    let disk = WatchedDisk {
+        disk: RealDisk,
+        bar: Arc::clone(bar),
+    };
+    let engine = Engine::open(Arc::new(disk), dir, options)?;
     let summary = engine.compact()?;
     engine.close()?;
     Ok((engine.recovery_report().clone(), summary))
@@ -151,9 +169,9 @@ fn recovered(report: &RecoveryReport) -> Vec<String> {
         sentences.push(format!("operations replayed from the log: {operations}"));
     }
     if let Some(lsn) = report.cut_from {
-        let bytes = report.cut_bytes;
+        let bytes = counted(report.cut_bytes, "byte");
         sentences.push(format!(
-            "cut a torn tail of {bytes} bytes off the log: from LSN {lsn} on nothing is provable"
+            "cut a torn tail of {bytes} off the log: from LSN {lsn} on nothing is provable"
         ));
     }
     if !report.quarantined.is_empty() {

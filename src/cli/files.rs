@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, fsync, open, rename, unlink};
+use rustix::fs::{Mode, OFlags, fsync, open, rename, statvfs, unlink};
 
 use super::Failure;
 
@@ -44,6 +44,33 @@ pub(super) fn reader(path: &Path) -> Result<Box<dyn Read>> {
     let file = open(path, flags, Mode::empty())
         .map_err(|errno| Failure::io("open", path, &errno.into()))?;
     Ok(Box::new(Stream(file)))
+}
+
+/// A short text, `limit` bytes of it at most.
+pub(super) fn read_text(path: &Path, limit: usize) -> Result<String> {
+    let failed = |error: io::Error| Failure::io("read", path, &error);
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    let mut file = reader(path)?.take(limit);
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Bytes of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Space {
+    /// Those that a process without rights may still take.
+    pub(super) free: u64,
+    pub(super) total: u64,
+}
+
+/// The space of the file system on which `path` lies.
+pub(super) fn space(path: &Path) -> Result<Space> {
+    let found = statvfs(path).map_err(|errno| Failure::io("look at", path, &errno.into()))?;
+    Ok(Space {
+        free: found.f_bavail.saturating_mul(found.f_frsize),
+        total: found.f_blocks.saturating_mul(found.f_frsize),
+    })
 }
 
 /// A file that is written beside its place and put there when it is whole. One that is not finished

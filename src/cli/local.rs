@@ -33,5 +33,5 @@ pub(super) fn check_directory(dir: &Path) -> Result<(), Failure> {
         "{} {wrong}: give the data directory (data_dir)",
         dir.display()
     );
-    Err(Failure::new(Exit::Usage, "usage", message))
+    Err(Failure::usage(message))
 }

@@ -14,7 +14,9 @@ mod json;
 mod lines;
 mod local;
 mod output;
+mod progress;
 pub mod verify;
+mod words;
 
 pub use failure::Failure;
 pub use output::{Format, Output};

@@ -130,7 +130,7 @@ impl Output {
     }
 
     /// Hands out what is still kept.
-    fn flush(&mut self) -> Result<()> {
+    pub(super) fn flush(&mut self) -> Result<()> {
         self.write(Write::flush)
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 
@@ -12,7 +13,10 @@ use super::failure::Failure;
 use super::json::object;
 use super::local;
 use super::output::{Format, Output};
+use super::progress::{self, Bar, ProgressArgument, WatchedDisk};
+use super::words::counted;
 use crate::exit::Exit;
+use crate::storage::disk::count;
 use crate::storage::verify::{
     FileKind, FileReport, Finding, Severity, Verdict, VerifyOptions, VerifyReport, verify,
 };
@@ -43,6 +47,9 @@ struct Arguments {
     /// Text for people, or one JSON document, errors included.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
+
+    #[command(flatten)]
+    progress: ProgressArgument,
 }
 
 /// The tool's command line.
@@ -72,8 +79,20 @@ fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let options = VerifyOptions {
         quick: arguments.quick,
     };
-    let report =
-        verify(&RealDisk, &arguments.dir, options).map_err(|error| local::failure(&error))?;
+    let bytes = progress::bytes_to_read(&RealDisk, &arguments.dir);
+    // A quick look is over before anybody could look at a bar.
+    let bar = match arguments.quick {
+        true => Bar::none(),
+        false => arguments.progress.start("reading", Some(bytes), output),
+    };
+    let bar = Arc::new(bar);
+    let disk = WatchedDisk {
+        disk: RealDisk,
+        bar: Arc::clone(&bar),
+    };
+    let verified = verify(&disk, &arguments.dir, options);
+    bar.end();
+    let report = verified.map_err(|error| local::failure(&error))?;
     let outcome = outcome(&report);
     if output.is_json() {
         let document = serde_json::to_value(&report)
@@ -90,20 +109,17 @@ fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
 
 /// The failure that a verdict is, if it is one.
 fn outcome(report: &VerifyReport) -> Option<Failure> {
-    let count = |severity| {
+    let files = |severity| {
         let bad = report
             .files
             .iter()
             .filter(|file| file.worst() == Some(severity));
-        match bad.count() {
-            1 => "1 file".to_owned(),
-            files => format!("{files} files"),
-        }
+        counted(count(bad.count()), "file")
     };
     let (exit, code, message) = match report.verdict {
         Verdict::Sound | Verdict::TornTail => return None,
         Verdict::Repairable => {
-            let files = count(Severity::Repairable);
+            let files = files(Severity::Repairable);
             (
                 Exit::No,
                 "repairable",
@@ -111,7 +127,7 @@ fn outcome(report: &VerifyReport) -> Option<Failure> {
             )
         }
         Verdict::Unreadable => {
-            let files = count(Severity::Unreadable);
+            let files = files(Severity::Unreadable);
             (
                 Exit::Io,
                 "io-error",
@@ -119,7 +135,7 @@ fn outcome(report: &VerifyReport) -> Option<Failure> {
             )
         }
         Verdict::Damaged => {
-            let files = count(Severity::Loss);
+            let files = files(Severity::Loss);
             (
                 Exit::Damaged,
                 "damaged",
@@ -193,12 +209,12 @@ fn state(file: &FileReport) -> &'static str {
 }
 
 fn facts(file: &FileReport) -> String {
-    let mut facts = vec![format!("{} bytes", file.bytes)];
+    let mut facts = vec![counted(file.bytes, "byte")];
     if let Some(entries) = file.entries {
-        facts.push(format!("{entries} entries"));
+        facts.push(counted(entries, "entry"));
     }
     if let Some(tombstones) = file.tombstones.filter(|tombstones| *tombstones > 0) {
-        facts.push(format!("{tombstones} tombstones"));
+        facts.push(counted(tombstones, "tombstone"));
     }
     facts.extend(file.lsns.map(lsns));
     facts.join(", ")

@@ -36,7 +36,7 @@ use crate::config::{Config, ConfigError, LogTarget, OnSyncFailure, Size};
 use crate::exit::Exit;
 use crate::logging::{self, message};
 use crate::metrics::{self, Metrics, MetricsError};
-use crate::protocol::{Limits, Token};
+use crate::protocol::{ConfigItem, Limits, Token};
 use crate::server::{BindError, Control, Inherited, Listeners, Server, Settings};
 use crate::storage::{AtlasError, Engine, Event, Options, RealDisk};
 use effective::{Effective, Launch};
@@ -46,6 +46,7 @@ use signals::Watch;
 use watchdog::Watchdog;
 
 pub use flags::Flags;
+pub use reload::waits_for_restart;
 
 /// What the main thread waits for.
 #[derive(Debug)]
@@ -138,6 +139,17 @@ fn launch(flags: Flags) -> Launch {
         credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
         ..Launch::default()
     }
+}
+
+/// What a daemon with these flags would run with, judged as it judges it: every key with its value and
+/// origin, and what should be mended all the same, a sentence each.
+///
+/// # Errors
+/// [`ConfigError`], with file, line, column and key.
+pub fn resolve(flags: Flags) -> Result<(Vec<ConfigItem>, Vec<String>), ConfigError> {
+    let effective = launch(flags).resolve()?;
+    let items = effective.items().to_vec();
+    Ok((items, effective.warnings))
 }
 
 /// Reads the configuration and says that it is valid.

@@ -25,6 +25,13 @@ const AT_START: [&str; 6] = [
     "log.target",
 ];
 
+/// Whether a new value of this key waits for the next start. (A sync policy that the engine cannot change
+/// to at once does too, which only the reload shows.)
+#[must_use]
+pub fn waits_for_restart(key: &str) -> bool {
+    AT_START.contains(&key)
+}
+
 /// The configuration in force, and the way to another.
 pub(super) struct Reloader {
     launch: Launch,
@@ -92,7 +99,7 @@ impl Reloader {
         }
         let needs_restart = |key: &str| {
             let option = key.strip_prefix("storage.");
-            AT_START.contains(&key) || option.is_some_and(|option| stuck.contains(&option))
+            waits_for_restart(key) || option.is_some_and(|option| stuck.contains(&option))
         };
         Ok(lock(&self.current).adopt(newer, needs_restart))
     }

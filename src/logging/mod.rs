@@ -18,6 +18,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::connected_to_journal;
 
 pub use events::event_sink;
+pub(crate) use stderr::Rfc3339;
 pub(crate) use throttle::Throttle;
 
 use crate::config::LogTarget;

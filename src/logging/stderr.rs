@@ -43,7 +43,7 @@ impl Stderr {
 }
 
 /// A time as `2026-01-31T23:59:59.123Z`.
-struct Rfc3339(SystemTime);
+pub(crate) struct Rfc3339(pub(crate) SystemTime);
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,13 +1,13 @@
-//! sync, flush, compact and quarantine. All but sync go over the Unix socket.
+//! sync, flush, compact, reload and quarantine. All but sync go over the Unix socket.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::exit_code::failure;
-use super::stats::bytes;
 use super::{Plane, Result, Session};
 use crate::cli::after_help;
 use crate::cli::json::{Object, lsn, object};
+use crate::cli::words::bytes;
 use crate::client::CompactionReport;
 use crate::storage::Lsn;
 
@@ -28,6 +28,17 @@ pub(super) struct Flush {}
 #[derive(Debug, Args)]
 #[command(after_help = after_help("  atlaskv-ctl compact"))]
 pub(super) struct Compact {}
+
+/// Read the configuration again, and print what changed and what needs a restart.
+///
+/// A configuration that is refused leaves the old one in force; the exit code is then 2.
+#[derive(Debug, Args)]
+#[command(after_help = after_help("  atlaskv-ctl reload\n  atlaskv-ctl config diff; atlaskv-ctl reload"))]
+pub(super) struct Reload {
+    /// Wait until it is done. It always does: the flag says so in scripts.
+    #[arg(long)]
+    wait: bool,
+}
 
 /// The files that recovery has put aside.
 #[derive(Debug, Args)]
@@ -69,6 +80,30 @@ impl Compact {
         let mut client = session.connect(Plane::Administration)?;
         let report = client.compact().map_err(failure)?;
         session.output.result(&human(&report), document(&report))
+    }
+}
+
+impl Reload {
+    pub(super) fn run(self, session: &mut Session) -> Result<()> {
+        // The daemon answers when the new configuration is in force, with and without the flag.
+        let Reload { wait: _ } = self;
+        let mut client = session.connect(Plane::Administration)?;
+        let report = client.reload().map_err(failure)?;
+        let mut lines = Vec::new();
+        if report.changed.is_empty() {
+            lines.push("nothing has changed".to_owned());
+        } else {
+            lines.push(format!("changed: {}", report.changed.join(", ")));
+        }
+        if !report.needs_restart.is_empty() {
+            let keys = report.needs_restart.join(", ");
+            lines.push(format!("needs a restart: {keys}"));
+        }
+        let document = object([
+            ("changed", report.changed.into()),
+            ("needs_restart", report.needs_restart.into()),
+        ]);
+        session.output.result(&lines.join("\n"), document)
     }
 }
 

@@ -1,6 +1,6 @@
 //! export: all entries of one state, one in a line.
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,8 +11,11 @@ use super::range::Range;
 use super::{Plane, Result, Session};
 use crate::cli::files::NewFile;
 use crate::cli::json::{lsn, object};
+use crate::cli::progress::{Bar, ProgressArgument};
+use crate::cli::words::counted;
 use crate::cli::{Failure, after_help};
 use crate::client::{Entry, Scan};
+use crate::storage::disk::count;
 
 const BUFFER_SIZE: usize = 256 * 1024;
 
@@ -32,6 +35,8 @@ pub(super) struct Export {
     output_format: Option<LineFormat>,
     #[command(flatten)]
     range: Range,
+    #[command(flatten)]
+    progress: ProgressArgument,
 }
 
 impl Export {
@@ -45,23 +50,29 @@ impl Export {
         let mut client = session.connect(Plane::Data)?;
         let scan = client.scan(&options).map_err(failure)?;
         let state = lsn(scan.lsn());
-        let count = if to_stdout {
-            copy(scan, |entry| {
+        // On a terminal the data itself shows how far it is.
+        let bar = match to_stdout && io::stdout().is_terminal() {
+            true => Bar::none(),
+            false => self.progress.start("exporting", None, &session.output),
+        };
+        let entries = if to_stdout {
+            copy(scan, &bar, |entry| {
                 let (key, value) = (&entry.key, &entry.value);
                 session.output.write(|out| format.write(out, key, value))
             })?
         } else {
-            self.to_file(scan, format)?
+            self.to_file(scan, format, &bar)?
         };
-        let line = format!("exported {count} entries as of LSN {state}");
-        let document = object([("entries", count.into()), ("lsn", state.into())]);
+        bar.end();
+        let line = format!("exported {} as of LSN {state}", counted(entries, "entry"));
+        let document = object([("entries", entries.into()), ("lsn", state.into())]);
         session.output.result(&line, document)
     }
 
-    fn to_file(&self, scan: Scan<'_>, format: LineFormat) -> Result<u64> {
-        let failed = |error: std::io::Error| Failure::io("write", &self.file, &error);
+    fn to_file(&self, scan: Scan<'_>, format: LineFormat, bar: &Bar) -> Result<u64> {
+        let failed = |error: io::Error| Failure::io("write", &self.file, &error);
         let mut file = BufWriter::with_capacity(BUFFER_SIZE, NewFile::create(&self.file)?);
-        let count = copy(scan, |entry| {
+        let count = copy(scan, bar, |entry| {
             format
                 .write(&mut file, &entry.key, &entry.value)
                 .map_err(failed)
@@ -74,11 +85,13 @@ impl Export {
 }
 
 /// Hands every entry to `write`; returns how many there were.
-fn copy(scan: Scan<'_>, mut write: impl FnMut(&Entry) -> Result<()>) -> Result<u64> {
-    let mut count = 0;
+fn copy(scan: Scan<'_>, bar: &Bar, mut write: impl FnMut(&Entry) -> Result<()>) -> Result<u64> {
+    let mut entries = 0;
     for entry in scan {
-        write(&entry.map_err(failure)?)?;
-        count += 1;
+        let entry = entry.map_err(failure)?;
+        write(&entry)?;
+        entries += 1;
+        bar.advance(count(entry.key.len()) + count(entry.value.len()));
     }
-    Ok(count)
+    Ok(entries)
 }

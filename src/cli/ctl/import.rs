@@ -1,5 +1,6 @@
 //! import: entries of a file, put one after another without waiting for each.
 
+use std::fs::Metadata;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,10 +10,13 @@ use super::line_format::LineFormat;
 use super::{Plane, Result, Session};
 use crate::cli::json::{lsn, object};
 use crate::cli::lines::Lines;
+use crate::cli::progress::{Bar, ProgressArgument};
+use crate::cli::words::counted;
 use crate::cli::{Failure, after_help};
 use crate::client::{Client, Pipeline};
 use crate::exit::Exit;
 use crate::protocol::{Request, Response};
+use crate::storage::disk::count;
 
 /// Put every entry of a file, and make them durable.
 ///
@@ -28,6 +32,8 @@ pub(super) struct Import {
     /// How entries stand in lines [default: by the file's name, .jsonl or else tsv]
     #[arg(long, value_enum, value_name = "FORMAT")]
     input_format: Option<LineFormat>,
+    #[command(flatten)]
+    progress: ProgressArgument,
 }
 
 /// How far the import has come. Each line is one request, so lines and answers count alike.
@@ -50,16 +56,20 @@ impl Import {
         let limits = client.server().limits;
         let pair = limits.max_key_size.saturating_add(limits.max_value_size);
         let mut lines = Lines::open(&self.file, LineFormat::longest_line(pair))?;
+        let file = self.file.metadata().ok().filter(Metadata::is_file);
+        let total = file.map(|file| file.len());
+        let bar = self.progress.start("importing", total, &session.output);
         let mut progress = Progress::default();
-        let imported = progress.import(&mut client, &mut lines, format);
+        let imported = progress.import(&mut client, &mut lines, (format, &bar));
+        bar.end();
         let durable = progress.make_durable(&mut client);
         if let Err(failure) = imported {
             return Err(progress.told_in(failure, durable.is_ok()));
         }
         durable.map_err(|failure| progress.told_in(failure, false))?;
         let line = format!(
-            "imported {} entries, durable up to LSN {}",
-            progress.acknowledged,
+            "imported {}, durable up to LSN {}",
+            counted(progress.acknowledged, "entry"),
             lsn(progress.lsn)
         );
         let document = object([
@@ -72,9 +82,14 @@ impl Import {
 }
 
 impl Progress {
-    fn import(&mut self, client: &mut Client, lines: &mut Lines, format: LineFormat) -> Result<()> {
+    fn import(
+        &mut self,
+        client: &mut Client,
+        lines: &mut Lines,
+        reading: (LineFormat, &Bar),
+    ) -> Result<()> {
         let mut pipeline = client.pipeline();
-        let fed = self.feed(&mut pipeline, lines, format);
+        let fed = self.feed(&mut pipeline, lines, reading);
         // A line that could not be read says nothing of those before it: their answers still come,
         // and the first that is bad is the one to tell.
         while !self.failed && pipeline.pending() > 0 {
@@ -87,15 +102,17 @@ impl Progress {
         &mut self,
         pipeline: &mut Pipeline<'_>,
         lines: &mut Lines,
-        format: LineFormat,
+        (format, bar): (LineFormat, &Bar),
     ) -> Result<()> {
         loop {
             if lines.may_wait() {
                 pipeline.flush();
             }
-            let Some(entry) = lines.next()?.map(|line| format.read(line)) else {
+            let Some(line) = lines.next()? else {
                 return Ok(());
             };
+            bar.advance(count(line.len()) + 1);
+            let entry = format.read(line);
             let entry = entry.map_err(|why| lines.bad(&why))?;
             while pipeline.is_full() {
                 self.take(pipeline, lines)?;

@@ -50,7 +50,8 @@ pub(super) struct Target {
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
-    /// How long to wait for an answer [default: 90; flush, compact and sync: as long as it takes]
+    /// How long to wait for an answer [default: 90; doctor 5; check 10; health 2; flush, compact,
+    /// reload and sync: as long as it takes]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
 }
@@ -64,7 +65,22 @@ enum Way {
 
 impl Target {
     pub(super) fn connect(&self, plane: Plane) -> Result<Client> {
-        let mut options = self.options(plane);
+        self.connect_with(plane, self.options(plane))
+    }
+
+    /// As `connect`, for a question whose answer is worth nothing when it is late.
+    pub(super) fn connect_within(&self, plane: Plane, patience: Duration) -> Result<Client> {
+        let timeout = self.timeout.map_or(patience, Duration::from_secs);
+        let options = ClientOptions {
+            connect_timeout: timeout,
+            read_timeout: Some(timeout),
+            write_timeout: Some(timeout),
+            ..self.options(plane)
+        };
+        self.connect_with(plane, options)
+    }
+
+    fn connect_with(&self, plane: Plane, mut options: ClientOptions) -> Result<Client> {
         let connected = match self.way(plane)? {
             Way::Tcp(address) => {
                 check_address(&address)?;

@@ -1,0 +1,270 @@
+//! What an operator asks of a running daemon, and tells it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::harness::{CTL, Daemon, run};
+
+#[test]
+fn a_watch_is_a_line_a_time_and_ends_by_itself() {
+    let daemon = Daemon::start();
+    let printed = daemon.well(&["stats", "--watch", "1", "--count", "2"]);
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines.len(), 2, "{printed}");
+    for line in lines {
+        let fields: Vec<&str> = line.split(' ').collect();
+        assert!(fields[0].ends_with('Z'), "{line}");
+        assert_eq!(fields[1], "state=running");
+        // Our own question is one request a second; how exactly a second is the scheduler's affair.
+        let requests = fields.iter().find_map(|it| it.strip_prefix("requests/s="));
+        assert!(requests.unwrap().parse::<f64>().unwrap() > 0.0, "{line}");
+    }
+    let json = daemon.run(&["--format", "json", "stats", "--watch", "--count", "1"]);
+    let document = json.document();
+    assert!(document["rates"]["requests"].as_f64().unwrap() > 0.0);
+    assert!(document["seconds"].as_f64().unwrap() >= 1.0);
+    assert_eq!(document["stats"]["engine.state"], "running");
+    assert_eq!(daemon.run(&["stats", "--count", "1"]).code, 2);
+    assert_eq!(daemon.run(&["stats", "--watch", "0"]).code, 2);
+}
+
+#[test]
+fn a_watch_whose_reader_goes_away_ends_quietly() {
+    let daemon = Daemon::start();
+    let mut child = daemon
+        .command(&["stats", "--watch"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    reader.read_line(&mut line).unwrap();
+    assert!(line.contains(" state=running "), "{line}");
+    drop(reader);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stderr, b"");
+}
+
+#[test]
+fn the_last_start_is_told() {
+    let mut daemon = Daemon::start();
+    daemon.well(&["put", "k", "v"]);
+    let told = |daemon: &Daemon| daemon.well(&["stats"]).lines().next().unwrap().to_owned();
+    assert_eq!(told(&daemon), "last start: made a new store");
+    daemon.kill_and_start();
+    let after = told(&daemon);
+    assert!(
+        after.starts_with("last start: recovered up to LSN 1/"),
+        "{after}"
+    );
+    assert!(
+        after.contains("after an end without shutdown; 1 operation replayed"),
+        "{after}"
+    );
+}
+
+#[test]
+fn health_is_an_exit_code_and_a_line() {
+    let mut daemon = Daemon::start();
+    let well = daemon.well(&["health"]);
+    assert!(well.starts_with("healthy: running, up "), "{well}");
+    let document = daemon.run(&["--format", "json", "health"]).document();
+    assert_eq!(document["state"], "running");
+    daemon.child.kill().unwrap();
+    daemon.child.wait().unwrap();
+    let gone = daemon.run(&["health"]);
+    assert_eq!((gone.code, gone.stderr.lines().count()), (5, 1), "{gone:?}");
+}
+
+/// A daemon that accepts and says nothing is told from one that serves, and soon.
+#[test]
+fn health_does_not_wait_for_a_daemon_that_hangs() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut command = crate::harness::ctl(&["--addr", &address, "health"]);
+    command.env_remove("ATLASKV_SOCKET");
+    let run = run(command, b"");
+    assert_eq!(run.code, 5, "{run:?}");
+}
+
+#[test]
+fn durations_are_measured_by_operation() {
+    let daemon = Daemon::start();
+    for number in 0..3 {
+        daemon.well(&["put", &format!("k{number}"), "v"]);
+    }
+    daemon.well(&["get", "k0"]);
+    let table = daemon.well(&["latency"]);
+    assert!(table.starts_with("operation"), "{table}");
+    let put = table.lines().find(|line| line.starts_with("put ")).unwrap();
+    assert_eq!(put.split_whitespace().nth(1), Some("3"), "{table}");
+    let document = daemon.run(&["--format", "json", "latency"]).document();
+    assert_eq!(document["latency"]["get"]["count"], 1);
+    assert!(document["latency"]["put"]["p999_us"].is_u64(), "{document}");
+}
+
+#[test]
+fn slow_requests_are_listed_the_latest_first() {
+    let daemon = Daemon::with_config("[server]\nslow_request_ms = 1\n");
+    // 8 MiB take over a millisecond, or the next ones do.
+    let value = vec![b'v'; 8 << 20];
+    let listed = (0..50).find_map(|_| {
+        let put = daemon.run_with(&["put", "slow\tkey", "-"], &value);
+        assert_eq!(put.code, 0, "{put:?}");
+        let listed = daemon.well(&["slowlog", "--limit", "1"]);
+        (!listed.is_empty()).then_some(listed)
+    });
+    let line = listed.expect("a slow request");
+    let fields: Vec<&str> = line.trim_end().split('\t').collect();
+    assert_eq!(fields[2..5], ["put", "slow\\tkey", "8.0 MiB"], "{line}");
+    assert!(fields[5].starts_with("127.0.0.1:"), "{line}");
+    let document = daemon.run(&["--format", "json", "slowlog"]).document();
+    let request = &document["requests"][0];
+    assert_eq!(
+        (&request["key"], &request["operation"]),
+        (&"slow\tkey".into(), &"put".into())
+    );
+    assert!(request["duration_us"].as_u64().unwrap() >= 1000);
+}
+
+#[test]
+fn the_configuration_is_compared_and_reloaded() {
+    let daemon = Daemon::with_config("[log]\nlevel = \"warn\"\n");
+    let file = daemon.path("atlaskv.toml");
+    let file = file.to_str().unwrap();
+    assert_eq!(daemon.well(&["config", "diff", file]), "no difference\n");
+    assert_eq!(daemon.well(&["reload"]), "nothing has changed\n");
+    let text = "[server]\nread_timeout_s = 7\n[log]\nlevel = \"warn\"\ntarget = \"syslog\"\n";
+    daemon.rewrite_config(text);
+    let diff = daemon.run(&["config", "diff", file]);
+    assert_eq!(diff.code, 1, "{diff:?}");
+    assert_eq!(
+        diff.text(),
+        "server.read_timeout_s: 30 -> 7 (reload)\nlog.target: auto -> syslog (restart)\n"
+    );
+    let document = daemon
+        .run(&["--format", "json", "config", "diff", file])
+        .document();
+    assert_eq!(document["differences"][1]["needs_restart"], true);
+    assert_eq!(
+        daemon.well(&["reload", "--wait"]),
+        "changed: server.read_timeout_s\nneeds a restart: log.target\n"
+    );
+    let shown = daemon
+        .run(&["--format", "json", "config", "show"])
+        .document();
+    let in_force = |key: &str| shown["config"][key]["value"].clone();
+    assert_eq!(in_force("server.read_timeout_s"), "7");
+    assert_eq!(in_force("log.target"), "auto");
+    let origin = shown["config"]["server.read_timeout_s"]["origin"]
+        .as_str()
+        .unwrap();
+    assert!(
+        origin.starts_with("file ") && origin.contains("atlaskv.toml:"),
+        "{origin}"
+    );
+}
+
+#[test]
+fn a_bad_configuration_is_refused_by_all_alike() {
+    let daemon = Daemon::with_config("");
+    daemon.rewrite_config("[storage]\nsync = \"never\"\n");
+    let file = daemon.path("atlaskv.toml");
+    let checked = daemon.run(&["config", "check", file.to_str().unwrap()]);
+    let reloaded = daemon.run(&["reload"]);
+    let started = run(
+        {
+            let mut command = std::process::Command::new(crate::harness::DAEMON);
+            command.arg("--config").arg(&file).arg("--check-config");
+            command
+        },
+        b"",
+    );
+    for refused in [&checked, &reloaded, &started] {
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.stderr.contains("storage.sync"), "{refused:?}");
+    }
+    let json = daemon.run(&["--format", "json", "reload"]).document();
+    assert_eq!(json["error"]["code"], "reload-refused");
+    daemon.well(&["put", "k", "v"]);
+}
+
+#[test]
+fn the_doctor_says_what_is_in_force_and_what_is_not() {
+    let daemon = Daemon::with_config("[log]\nlevel = \"warn\"\n");
+    let doctor = || -> Value {
+        let run = daemon.run(&[
+            "--format",
+            "json",
+            "doctor",
+            "--unit",
+            "atlaskv-no-such.service",
+        ]);
+        assert!(run.code <= 1, "{run:?}");
+        run.document()
+    };
+    let about = |document: &Value, subject: &str| {
+        let findings = document["findings"].as_array().unwrap().clone();
+        findings
+            .into_iter()
+            .find(|finding| finding["subject"] == subject)
+    };
+    let before = doctor();
+    assert_eq!(about(&before, "configuration"), None, "{before}");
+    assert_eq!(before["unseen"][0]["subject"], "unit", "{before}");
+    daemon.rewrite_config("[log]\nlevel = \"debug\"\n");
+    let stale = about(&doctor(), "configuration").unwrap();
+    assert_eq!(stale["severity"], "warning");
+    assert!(
+        stale["what"]
+            .as_str()
+            .unwrap()
+            .ends_with("is not in force: log.level"),
+        "{stale}"
+    );
+    assert!(
+        stale["mend"].as_str().unwrap().contains("config diff"),
+        "{stale}"
+    );
+    daemon.rewrite_config("[log]\nlevel = \"loud\"\n");
+    let run = daemon.run(&["doctor"]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(
+        run.text()
+            .starts_with("problem  configuration: the daemon would not start again: "),
+        "{run:?}"
+    );
+    assert!(
+        run.stderr.starts_with("atlaskv-ctl: found 1 problem"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn the_doctor_needs_no_daemon() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("data")).unwrap();
+    let mut command = std::process::Command::new(CTL);
+    command
+        .args([
+            "--addr",
+            "127.0.0.1:1",
+            "--socket",
+            "none",
+            "doctor",
+            "--data-dir",
+            "data",
+        ])
+        .current_dir(home.path());
+    let run = run(command, b"");
+    assert!(run.code <= 1, "{run:?}");
+    assert!(
+        run.text().contains("unseen   store: cannot reach atlaskvd"),
+        "{run:?}"
+    );
+}
