@@ -39,6 +39,7 @@ def run(s):
                 wrap("usr/bin/atlaskv-verify", "--quick", "000000000003.sst is damaged", 3), "is damaged")
         by_configuration(s, m)
         downgrade(s, m)
+        both_changed(s, m)
 
 
 def offer(s, m, version, edit=None):
@@ -96,10 +97,6 @@ def edited(s, m):
     s.does(m, "the edited configuration is kept", "cat /etc/atlaskv/atlaskv.toml", says="^# mine$")
     s.does(m, "with its mode and owner", "stat -c '%a %U:%G' /etc/atlaskv/atlaskv.toml", says="^640 root:atlaskv$")
     s.does(m, "and it is in force", "atlaskv-ctl --format json ping", says="every-write")
-    offer(s, m, "0.2.1", edit=new_default)
-    s.does(m, "where both changed it, what apt is told is done", "apt upgrade -y -o Dpkg::Options::=--force-confold </dev/null", timeout=120)
-    s.does(m, "the edited one is kept, the new one beside it", "cat /etc/atlaskv/atlaskv.toml && tail -n 1 /etc/atlaskv/atlaskv.toml.dpkg-dist",
-           says=["^# mine$", "^# A line of the new version"])
 
 
 def refused(s, m, what, version, edit, reason):
@@ -139,3 +136,12 @@ def downgrade(s, m):
     s.does(m, "a downgrade that can read the data is done", command, timeout=120)
     s.check("the older version is installed", installed(m) == f"{s.stock.version} installed", installed(m))
     s.does(m, "and has the data", "atlaskv-ctl get kept", says="^yes$")
+
+
+def both_changed(s, m):
+    """The administrator's configuration, and a new one shipped."""
+    atlaskv.configure(m, "# mine\n")
+    offer(s, m, "0.5.0", edit=new_default)
+    s.does(m, "where both changed it, what apt is told is done", "apt upgrade -y -o Dpkg::Options::=--force-confold </dev/null", timeout=120)
+    s.does(m, "the edited one is kept, the new one beside it", "cat /etc/atlaskv/atlaskv.toml && tail -n 1 /etc/atlaskv/atlaskv.toml.dpkg-dist",
+           says=["^# mine$", "^# A line of the new version"])
