@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """A client written from docs/protocol.md alone, with the loads that the system tests put on the daemon.
 
-    client.py load ACKS [--threads N] [--value-size N] [--token-file FILE]
-        writes until SIGTERM, reconnecting as needed, and notes each acknowledged write in files of directory ACKS
-    client.py check ACKS        every write noted there is in the store; 1 if one is not
-    client.py knock             connects, asks and hangs up, again and again, until SIGTERM; then says how
-                                often that was refused or broken off
-    client.py fill --number N --value-size B    prints N entries as `atlaskv-ctl import` takes them
-    client.py hold --number N            holds N connections open until SIGTERM; says when it has them
+client.py load ACKS [--threads N] [--value-size N] [--token-file FILE]
+    writes until SIGTERM, reconnecting as needed, and notes each acknowledged write in files of directory ACKS
+client.py check ACKS        every write noted there is in the store; 1 if one is not
+client.py knock             connects, asks and hangs up, again and again, until SIGTERM; then says how
+                            often that was refused or broken off
+client.py fill --number N --value-size B    prints N entries as `atlaskv-ctl import` takes them
+client.py hold --number N            holds N connections open until SIGTERM; says when it has them
 """
 
 import argparse
@@ -94,7 +94,7 @@ class Client:
 def value_of(thread, number, size):
     """What write `number` of `thread` writes."""
     text = f"{thread}/{number}/".encode()
-    return (text * (size // len(text) + 1))[:max(size, len(text))]
+    return (text * (size // len(text) + 1))[: max(size, len(text))]
 
 
 class Writer(threading.Thread):
@@ -139,7 +139,7 @@ def values(client, keys):
     """The values of keys, None where there is none. Pipelined, a bounded number at a time."""
     found = []
     for start in range(0, len(keys), 200):
-        part = keys[start:start + 200]
+        part = keys[start : start + 200]
         for key in part:
             client.send(GET, field(key))
         for _ in part:

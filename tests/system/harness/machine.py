@@ -101,10 +101,24 @@ class Machine:
         # If the thread that starts it ends, however it ends, the machine ends too: setpriv makes the kernel
         # kill unshare, and then unshare's child with all that is in its process namespace.
         command = [
-            "setpriv", "--pdeathsig", "KILL",
-            "unshare", "--fork", "--pid", "--mount-proc", "--kill-child=KILL", "systemd-nspawn", "--quiet",
-            f"--directory={self.root}", f"--machine={self.name}", "--register=no", "--boot",
-            "--private-network", "--console=pipe", "--resolv-conf=off", "--timezone=off",
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "unshare",
+            "--fork",
+            "--pid",
+            "--mount-proc",
+            "--kill-child=KILL",
+            "systemd-nspawn",
+            "--quiet",
+            f"--directory={self.root}",
+            f"--machine={self.name}",
+            "--register=no",
+            "--boot",
+            "--private-network",
+            "--console=pipe",
+            "--resolv-conf=off",
+            "--timezone=off",
             "--link-journal=no",
         ]
         if self._started_by_us:
@@ -115,7 +129,7 @@ class Machine:
         ALL.add(self)
         with self.log.open("ab") as log:
             self._nspawn = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         self._wait_until_up()
 
@@ -251,7 +265,10 @@ class Machine:
             words += ["runuser", "-u", user, "--"]
         words += ["bash", "-c", f"cd /root 2>/dev/null || cd /; {command}"]
         process = subprocess.Popen(
-            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
         )
         given = None if stdin is None else stdin.encode()

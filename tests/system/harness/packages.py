@@ -21,8 +21,14 @@ KEY = "system-tests@atlaskv.invalid"
 def tool(*command, cwd=None, output=None, environment=None):
     """Runs a program of the host that has to succeed."""
     done = subprocess.run(
-        [str(word) for word in command], cwd=cwd, stdin=subprocess.DEVNULL, timeout=300, check=False,
-        env={**os.environ, **(environment or {})}, stdout=output or subprocess.PIPE, stderr=subprocess.PIPE if output else subprocess.STDOUT,
+        [str(word) for word in command],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+        check=False,
+        env={**os.environ, **(environment or {})},
+        stdout=output or subprocess.PIPE,
+        stderr=subprocess.PIPE if output else subprocess.STDOUT,
     )
     if done.returncode != 0:
         said = (done.stderr if output else done.stdout).decode(errors="replace")
@@ -67,7 +73,7 @@ class Stock:
     def version(self):
         """The version of the Debian package."""
         asked = subprocess.run(
-            ["dpkg-deb", "-f", str(self.deb), "Version"], check=True, capture_output=True, text=True, timeout=30,
+            ["dpkg-deb", "-f", str(self.deb), "Version"], check=True, capture_output=True, text=True, timeout=30
         )
         return asked.stdout.strip()
 
@@ -82,7 +88,9 @@ class Stock:
             tool("dpkg-deb", "-R", self.deb, tree)
             control = tree / "DEBIAN/control"
             text = control.read_text(encoding="utf-8")
-            control.write_text(text.replace(f"\nVersion: {self.version}\n", f"\nVersion: {version}\n"), encoding="utf-8")
+            control.write_text(
+                text.replace(f"\nVersion: {self.version}\n", f"\nVersion: {version}\n"), encoding="utf-8"
+            )
             if edit:
                 edit(tree)
             tool("dpkg-deb", "-Zgzip", "-z1", "-b", tree, target)
@@ -108,8 +116,19 @@ class Stock:
             signing = {"GNUPGHOME": str(home), "ATLASKV_GPG_KEY": KEY}
             if not home.exists():
                 home.mkdir(mode=0o700)
-                tool("gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", KEY,
-                     "default", "sign", "never", environment=signing)
+                tool(
+                    "gpg",
+                    "--batch",
+                    "--quiet",
+                    "--passphrase",
+                    "",
+                    "--quick-generate-key",
+                    KEY,
+                    "default",
+                    "sign",
+                    "never",
+                    environment=signing,
+                )
             tool(host.REPOSITORY / "packaging/make-apt-repo", inbox, target, environment=signing)
             tool("gpgconf", "--kill", "gpg-agent", environment=signing)
             return target

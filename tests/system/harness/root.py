@@ -9,8 +9,19 @@ from . import host
 #: What a machine has besides Debian's smallest system. Only this; what atlaskv itself needs comes by its
 #: own dependencies or is here already.
 PACKAGES = [
-    "systemd", "systemd-sysv", "dbus", "procps", "iproute2", "python3", "less", "man-db",
-    "bash-completion", "curl", "rpm", "autopkgtest", "libglib2.0-0",
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "procps",
+    "iproute2",
+    "python3",
+    "less",
+    "man-db",
+    "bash-completion",
+    "curl",
+    "rpm",
+    "autopkgtest",
+    "libglib2.0-0",
 ]
 
 #: Run in the new root by mmdebstrap, `$1` is its path.
@@ -39,13 +50,23 @@ def clean():
         shutil.rmtree(old)
     making = host.WORK / "root-making"
     command = [
-        "mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}",
-        f"--customize-hook={PREPARE}", suite, str(making),
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        f"--include={','.join(PACKAGES)}",
+        f"--customize-hook={PREPARE}",
+        suite,
+        str(making),
     ]
     print(f"making a clean {suite} system", flush=True)
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, timeout=900, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command,
+        stdin=subprocess.DEVNULL,
+        timeout=900,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     if done.returncode != 0:
         shutil.rmtree(making, ignore_errors=True)
@@ -58,9 +79,7 @@ def copy(source, target):
     """A copy of a root file system, sharing blocks where the file system can."""
     remove(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(
-        ["cp", "-a", "--reflink=auto", str(source), str(target)], check=True, timeout=120,
-    )
+    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=True, timeout=120)
 
 
 def remove(root):

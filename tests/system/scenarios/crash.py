@@ -20,8 +20,12 @@ def run(s):
         load.stop()
         load.check(s)
         s.does(m, "the restarts are counted", "systemctl show -P NRestarts atlaskv", says=f"^{KILLS + 1}$")
-        s.does(m, "a report of the recovery is in the status", "systemctl status atlaskv",
-               says=r'Status: ".*last start: after a crash, \d+ operations replayed')
+        s.does(
+            m,
+            "a report of the recovery is in the status",
+            "systemctl status atlaskv",
+            says=r'Status: ".*last start: after a crash, \d+ operations replayed',
+        )
         s.does(m, "and in the figures", "atlaskv-ctl stats", says="recover")
         s.does(m, "and in the log", "journalctl -u atlaskv -o cat", says="recovered")
         every_write(s, m)
@@ -43,8 +47,12 @@ def stopped(s, m, load):
     m.must(f"kill -STOP {pid}")
     m.wait("a new process", lambda: atlaskv.main_pid(m) not in (0, pid), 60)
     load.wait_for_more()
-    s.does(m, "the watchdog ended the stopped process", "journalctl -u atlaskv -o cat",
-           says=["Watchdog timeout", "code=(killed|dumped), status=6/ABRT"])
+    s.does(
+        m,
+        "the watchdog ended the stopped process",
+        "journalctl -u atlaskv -o cat",
+        says=["Watchdog timeout", "code=(killed|dumped), status=6/ABRT"],
+    )
 
 
 def every_write(s, m):

@@ -28,22 +28,40 @@ def present(s, m):
     s.does(m, "with a token, a client without one is refused", "atlaskv-ctl get a", code=8, says="token")
     s.does(m, "with the token it is served", "atlaskv-ctl --token-file /root/token get a", says="^1$")
     s.does(m, "the admin socket needs none", "atlaskv-ctl --socket /run/atlaskv/atlaskv.sock get a", says="^1$")
-    s.does(m, "the credential is for the daemon alone", "runuser -u nobody -- cat /run/credentials/atlaskv.service/token", code=1)
+    s.does(
+        m,
+        "the credential is for the daemon alone",
+        "runuser -u nobody -- cat /run/credentials/atlaskv.service/token",
+        code=1,
+    )
     s.does(m, "no other user reads the file", f"runuser -u atlaskv -- cat {FILE}", code=1, says="Permission denied")
-    s.does(m, "the process shows it nowhere",
-           f"cat /proc/$(systemctl show -P MainPID atlaskv)/environ /proc/$(systemctl show -P MainPID atlaskv)/cmdline | grep -ac {TOKEN}",
-           code=1, says="^0$")
+    s.does(
+        m,
+        "the process shows it nowhere",
+        f"cat /proc/$(systemctl show -P MainPID atlaskv)/environ /proc/$(systemctl show -P MainPID atlaskv)/cmdline | grep -ac {TOKEN}",
+        code=1,
+        says="^0$",
+    )
     load = atlaskv.Load(m, "token", "--token-file /root/token")
     load.wait_for_more(200)
     load.stop()
-    s.does(m, "a client made from the document presents it", f"{atlaskv.CLIENT} check {load.acks} --token-file /root/token", says='"lost": 0')
+    s.does(
+        m,
+        "a client made from the document presents it",
+        f"{atlaskv.CLIENT} check {load.acks} --token-file /root/token",
+        says='"lost": 0',
+    )
 
 
 def wrong(s, m):
     """Guessing is refused, and then refused for a while."""
     s.does(m, "a wrong token is refused", "atlaskv-ctl --token-file /root/wrong get a", code=8, says="token")
-    s.does(m, "many wrong ones are slowed down", "for i in $(seq 100); do atlaskv-ctl --token-file /root/wrong get a; done 2>&1 | sort | uniq -c",
-           says="too many|wait")
+    s.does(
+        m,
+        "many wrong ones are slowed down",
+        "for i in $(seq 100); do atlaskv-ctl --token-file /root/wrong get a; done 2>&1 | sort | uniq -c",
+        says="too many|wait",
+    )
     s.does(m, "and it is logged, without the token", "journalctl -u atlaskv -o cat", says="(?i)token", hides="guess")
     m.must("systemctl restart atlaskv")
 
@@ -52,7 +70,12 @@ def beyond_loopback(s, m):
     """A token allows a listen address that everybody reaches."""
     atlaskv.configure(m, '[server]\nlisten = "0.0.0.0:7390"\n')
     m.must("systemctl restart atlaskv")
-    s.does(m, "with a token a listen address beyond loopback is allowed", "atlaskv-ctl --token-file /root/token get a", says="^1$")
+    s.does(
+        m,
+        "with a token a listen address beyond loopback is allowed",
+        "atlaskv-ctl --token-file /root/token get a",
+        says="^1$",
+    )
     m.must(f"mv {FILE} {FILE}.away && systemctl stop atlaskv")
     s.does(m, "without one it is refused", "systemctl start atlaskv", code=1)
     s.does(m, "and the status says with what code", "systemctl status atlaskv", code=3, says="status=2/INVALIDARGUMENT")
@@ -80,12 +103,18 @@ def by_file(s, m):
 
 def encrypted(s, m):
     """On the disk only what this machine can read."""
-    m.must(f"printf %s {TOKEN} | systemd-creds encrypt --with-key=host --name=token - /etc/atlaskv/token.cred", timeout=120)
+    m.must(
+        f"printf %s {TOKEN} | systemd-creds encrypt --with-key=host --name=token - /etc/atlaskv/token.cred", timeout=120
+    )
     s.check("the encrypted file does not show the token", TOKEN not in m.must("cat /etc/atlaskv/token.cred"))
-    m.must("install -D -m 0644 /usr/share/doc/atlaskv/examples/token-encrypted.conf /etc/systemd/system/atlaskv.service.d/token.conf")
+    m.must(
+        "install -D -m 0644 /usr/share/doc/atlaskv/examples/token-encrypted.conf /etc/systemd/system/atlaskv.service.d/token.conf"
+    )
     m.must("systemctl daemon-reload && systemctl restart atlaskv")
     s.does(m, "with the encrypted token, a client without one is refused", "atlaskv-ctl get a", code=8, says="token")
-    s.does(m, "with the encrypted token, the token is accepted", "atlaskv-ctl --token-file /root/token get a", says="^1$")
+    s.does(
+        m, "with the encrypted token, the token is accepted", "atlaskv-ctl --token-file /root/token get a", says="^1$"
+    )
     m.must("systemctl stop atlaskv && sed -i 's/A/B/g' /etc/atlaskv/token.cred")
     s.does(m, "a damaged credential does not become no token", "systemctl start atlaskv", code=1)
     s.does(m, "and the status says so", "systemctl status atlaskv", code=3, says="CREDENTIALS")

@@ -15,15 +15,36 @@ def run(s):
             s.does(m, f"systemctl enable --now atlaskv@{name}", f"systemctl enable --now atlaskv@{name}")
             s.does(m, f"{name} serves on its port", f"atlaskv-ctl --addr 127.0.0.1:{port} put name {name}")
         for name, port in PORTS.items():
-            s.does(m, f"{name} has its own data", f"atlaskv-ctl --addr 127.0.0.1:{port} get name && ls /var/lib/atlaskv-{name}/MANIFEST", says=f"^{name}$")
-            s.does(m, f"{name} has its own admin socket", f"atlaskv-ctl --socket /run/atlaskv-{name}/atlaskv.sock flush")
-            s.does(m, f"{name} has its own status", f"systemctl status atlaskv@{name}", says=["Status: ", rf"atlaskvd --config /etc/atlaskv/{name}\.toml"])
+            s.does(
+                m,
+                f"{name} has its own data",
+                f"atlaskv-ctl --addr 127.0.0.1:{port} get name && ls /var/lib/atlaskv-{name}/MANIFEST",
+                says=f"^{name}$",
+            )
+            s.does(
+                m, f"{name} has its own admin socket", f"atlaskv-ctl --socket /run/atlaskv-{name}/atlaskv.sock flush"
+            )
+            s.does(
+                m,
+                f"{name} has its own status",
+                f"systemctl status atlaskv@{name}",
+                says=["Status: ", rf"atlaskvd --config /etc/atlaskv/{name}\.toml"],
+            )
         s.does(m, "the service itself has its own", "atlaskv-ctl get name", says="^main$")
-        s.does(m, "the directories are closed", "stat -c '%a %U:%G' /var/lib/atlaskv-one /run/atlaskv-one", says=r"\A750 atlaskv:atlaskv\n750 atlaskv:atlaskv\n\Z")
+        s.does(
+            m,
+            "the directories are closed",
+            "stat -c '%a %U:%G' /var/lib/atlaskv-one /run/atlaskv-one",
+            says=r"\A750 atlaskv:atlaskv\n750 atlaskv:atlaskv\n\Z",
+        )
         apart(s, m)
         m.reboot()
-        s.does(m, "after a reboot all are there", "atlaskv-ctl --addr 127.0.0.1:7391 get name; atlaskv-ctl --addr 127.0.0.1:7392 get name",
-               says=["^one$", "^two$"])
+        s.does(
+            m,
+            "after a reboot all are there",
+            "atlaskv-ctl --addr 127.0.0.1:7391 get name; atlaskv-ctl --addr 127.0.0.1:7392 get name",
+            says=["^one$", "^two$"],
+        )
         upgraded(s, m)
 
 
@@ -33,8 +54,10 @@ def apart(s, m):
     m.must("systemctl kill -s KILL --kill-whom=main atlaskv@one")
     m.wait("it is restarted", "atlaskv-ctl --addr 127.0.0.1:7391 get name")
     m.must("systemctl restart atlaskv@one")
-    s.check("a crash and a restart of one leave the others alone",
-            pids == [atlaskv.main_pid(m, unit) for unit in ("atlaskv", "atlaskv@two")])
+    s.check(
+        "a crash and a restart of one leave the others alone",
+        pids == [atlaskv.main_pid(m, unit) for unit in ("atlaskv", "atlaskv@two")],
+    )
     m.write("/etc/atlaskv/two.token", "the-token-of-instance-two\n", 0o600)
     m.write("/root/two", "the-token-of-instance-two\n", 0o600)
     m.must("systemctl restart atlaskv@two")
@@ -44,7 +67,13 @@ def apart(s, m):
     atlaskv.configure(m, "[server]\nunheard_of = 1\n", "/etc/atlaskv/three.toml")
     s.does(m, "an instance with a bad configuration fails", "systemctl start atlaskv@three", code=1)
     s.does(m, "with its own code", "systemctl status atlaskv@three", code=3, says="status=2/INVALIDARGUMENT")
-    s.does(m, "an instance without one fails too", "systemctl start atlaskv@four; systemctl status atlaskv@four", code=3, says=r"four\.toml")
+    s.does(
+        m,
+        "an instance without one fails too",
+        "systemctl start atlaskv@four; systemctl status atlaskv@four",
+        code=3,
+        says=r"four\.toml",
+    )
 
 
 def upgraded(s, m):
@@ -53,6 +82,9 @@ def upgraded(s, m):
     m.must("systemctl stop atlaskv@two")
     packages.serve(m, s.stock, s.stock.variant("0.1.1"))
     m.must("apt upgrade -y", timeout=120)
-    s.check("an upgrade restarts the instances that run",
-            all(atlaskv.main_pid(m, unit) not in (0, pid) for unit, pid in pids.items()), pids)
+    s.check(
+        "an upgrade restarts the instances that run",
+        all(atlaskv.main_pid(m, unit) not in (0, pid) for unit, pid in pids.items()),
+        pids,
+    )
     s.does(m, "and starts none that was stopped", "systemctl is-active atlaskv@two", code=3)

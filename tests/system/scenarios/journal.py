@@ -14,13 +14,27 @@ def run(s):
     ids = message_ids()
     with s.installed() as m:
         m.must("systemctl restart atlaskv")
-        s.does(m, "journalctl MESSAGE_ID= finds the starts", f"journalctl -o cat MESSAGE_ID={ids['READY']}", says="ready on")
+        s.does(
+            m,
+            "journalctl MESSAGE_ID= finds the starts",
+            f"journalctl -o cat MESSAGE_ID={ids['READY']}",
+            says="ready on",
+        )
         entry = one(m, ids["READY"])
-        s.check("an entry has priority, id, unit and fields",
-                entry.get("PRIORITY") == "6" and entry.get("_SYSTEMD_UNIT") == "atlaskv.service"
-                and entry.get("SYSLOG_IDENTIFIER") == "atlaskvd" and entry.get("_TRANSPORT") == "journal", json.dumps(entry, indent=1))
-        s.does(m, "journalctl -x explains a start and names a command", f"journalctl -x -o short MESSAGE_ID={ids['READY']}",
-               says=["^-- .*", "-- .*atlaskv-ctl|-- .*systemctl"])
+        s.check(
+            "an entry has priority, id, unit and fields",
+            entry.get("PRIORITY") == "6"
+            and entry.get("_SYSTEMD_UNIT") == "atlaskv.service"
+            and entry.get("SYSLOG_IDENTIFIER") == "atlaskvd"
+            and entry.get("_TRANSPORT") == "journal",
+            json.dumps(entry, indent=1),
+        )
+        s.does(
+            m,
+            "journalctl -x explains a start and names a command",
+            f"journalctl -x -o short MESSAGE_ID={ids['READY']}",
+            says=["^-- .*", "-- .*atlaskv-ctl|-- .*systemctl"],
+        )
         catalog(s, m, ids)
         refused_start(s, m, ids)
         recovery(s, m, ids)
@@ -53,8 +67,12 @@ def refused_start(s, m, ids):
     """A start that fails is found by its id and explained."""
     atlaskv.configure(m, "[server]\nunheard_of = 1\n")
     m.run("systemctl restart atlaskv")
-    s.does(m, "journalctl -x explains a start that failed", f"journalctl -x -p err MESSAGE_ID={ids['START_FAILED']}",
-           says=["unheard_of", "--check-config"])
+    s.does(
+        m,
+        "journalctl -x explains a start that failed",
+        f"journalctl -x -p err MESSAGE_ID={ids['START_FAILED']}",
+        says=["unheard_of", "--check-config"],
+    )
     atlaskv.configure(m, "")
     m.must("systemctl reset-failed atlaskv && systemctl start atlaskv")
 
@@ -63,8 +81,18 @@ def recovery(s, m, ids):
     """One honest report after each start."""
     m.must("atlaskv-ctl put a 1 && atlaskv-ctl sync && systemctl kill -s KILL --kill-whom=main atlaskv")
     m.wait("it is restarted", "atlaskv-ctl get a")
-    s.does(m, "a recovery is reported with its id", f"journalctl -o cat -n 1 MESSAGE_ID={ids['RECOVERED']}", says=["recovered", "LSN"])
-    s.does(m, "and in the status", "systemctl show -P StatusText atlaskv", says=r"last start: after a crash, \d+ operations replayed")
+    s.does(
+        m,
+        "a recovery is reported with its id",
+        f"journalctl -o cat -n 1 MESSAGE_ID={ids['RECOVERED']}",
+        says=["recovered", "LSN"],
+    )
+    s.does(
+        m,
+        "and in the status",
+        "systemctl show -P StatusText atlaskv",
+        says=r"last start: after a crash, \d+ operations replayed",
+    )
     s.does(m, "and in the figures", "atlaskv-ctl stats", says="recover")
 
 
@@ -76,10 +104,17 @@ def targets(s, m):
     atlaskv.configure(m, '[log]\ntarget = "syslog"\n')
     m.must("systemctl restart atlaskv")
     m.wait("lines come by syslog", "journalctl -o cat _TRANSPORT=syslog SYSLOG_IDENTIFIER=atlaskvd | grep ready")
-    s.does(m, "target syslog: priorities are kept", "journalctl -o json -n 1 _TRANSPORT=syslog SYSLOG_IDENTIFIER=atlaskvd", says='"PRIORITY":"6"')
+    s.does(
+        m,
+        "target syslog: priorities are kept",
+        "journalctl -o json -n 1 _TRANSPORT=syslog SYSLOG_IDENTIFIER=atlaskvd",
+        says='"PRIORITY":"6"',
+    )
     atlaskv.configure(m, '[log]\ntarget = "stderr"\n')
     m.must("systemctl restart atlaskv")
-    m.wait("lines come by standard error", "journalctl -o cat _TRANSPORT=stdout _SYSTEMD_UNIT=atlaskv.service | grep ready")
+    m.wait(
+        "lines come by standard error", "journalctl -o cat _TRANSPORT=stdout _SYSTEMD_UNIT=atlaskv.service | grep ready"
+    )
     s.check("target stderr: lines are there", True)
     atlaskv.configure(m, "")
     m.must("systemctl restart atlaskv")

@@ -44,7 +44,9 @@ def good(s, m):
     atlaskv.configure(m, '[storage]\nsync = "interval"\n')
     s.does(m, "atlaskv-ctl reload --wait", "atlaskv-ctl reload --wait", says="sync")
     takes_effect(m, "interval")
-    s.does(m, "and it says what is in force", "atlaskv-ctl config show", says=r"storage\.sync\s+interval\s+.*atlaskv\.toml")
+    s.does(
+        m, "and it says what is in force", "atlaskv-ctl config show", says=r"storage\.sync\s+interval\s+.*atlaskv\.toml"
+    )
 
 
 def bad(s, m):
@@ -56,7 +58,10 @@ def bad(s, m):
     s.does(m, "it is active", "systemctl is-active atlaskv")
     # The same without the check that the unit makes first.
     m.must("systemctl kill -s HUP --kill-whom=main atlaskv")
-    m.wait("the refusal is logged", "journalctl -u atlaskv -o cat | grep -iE 'reload.*refused|refused.*reload|old configuration'")
+    m.wait(
+        "the refusal is logged",
+        "journalctl -u atlaskv -o cat | grep -iE 'reload.*refused|refused.*reload|old configuration'",
+    )
     s.does(m, "SIGHUP with a bad file changes nothing", "atlaskv-ctl --format json ping", says="interval")
     m.wait("it is active again", "systemctl is-active atlaskv")
     s.does(m, "atlaskv-ctl reload with a bad file fails", "atlaskv-ctl reload --wait", code=2, says="sometimes")
@@ -77,8 +82,15 @@ def twice(s, m):
 def restart_needed(s, m):
     """What cannot change live is named, and does not change."""
     atlaskv.configure(m, '[server]\nlisten = "127.0.0.1:7399"\n')
-    s.does(m, "atlaskv-ctl reload names what needs a restart", "atlaskv-ctl reload --wait", says=[r"server\.listen", "restart"])
-    m.wait("the log names it", "journalctl -u atlaskv -o cat | grep -E 'server\\.listen.*restart|restart.*server\\.listen'")
+    s.does(
+        m,
+        "atlaskv-ctl reload names what needs a restart",
+        "atlaskv-ctl reload --wait",
+        says=[r"server\.listen", "restart"],
+    )
+    m.wait(
+        "the log names it", "journalctl -u atlaskv -o cat | grep -E 'server\\.listen.*restart|restart.*server\\.listen'"
+    )
     s.does(m, "the old address answers", "atlaskv-ctl ping")
     atlaskv.configure(m, "")
     m.must("systemctl reload atlaskv")

@@ -43,7 +43,9 @@ def watched(m, command, seconds):
         shown = m.must("systemctl show -p StatusText,ActiveState,Result atlaskv")
         fields = dict(line.partition("=")[::2] for line in shown.splitlines())
         texts.add(fields["StatusText"])
-        if fields["ActiveState"] in ("active", "inactive", "failed") and m.run("systemctl list-jobs").out.startswith("No jobs"):
+        if fields["ActiveState"] in ("active", "inactive", "failed") and m.run("systemctl list-jobs").out.startswith(
+            "No jobs"
+        ):
             break
         time.sleep(0.1)
     return time.monotonic() - began, fields, sorted(texts)
@@ -54,10 +56,15 @@ def slow_stop(s, m):
     atlaskv.set_faults(m, SLOW_WRITES)
     took, fields, texts = watched(m, "stop", 120)
     atlaskv.set_faults(m, "")
-    s.check(f"a flush of {took:.0f} s under TimeoutStopSec={STOP_SECONDS} ends well",
-            fields["Result"] == "success" and fields["ActiveState"] == "inactive" and took > 2 * STOP_SECONDS, f"{took} {fields}")
+    s.check(
+        f"a flush of {took:.0f} s under TimeoutStopSec={STOP_SECONDS} ends well",
+        fields["Result"] == "success" and fields["ActiveState"] == "inactive" and took > 2 * STOP_SECONDS,
+        f"{took} {fields}",
+    )
     s.check("and the status said how far it was", any("%" in text for text in texts), "\n".join(texts))
-    s.does(m, "nothing is left to replay", "atlaskv-verify --format json /var/lib/atlaskv", says='"clean_shutdown":true')
+    s.does(
+        m, "nothing is left to replay", "atlaskv-verify --format json /var/lib/atlaskv", says='"clean_shutdown":true'
+    )
 
 
 def slow_start(s, m, filled):
@@ -65,9 +72,16 @@ def slow_start(s, m, filled):
     atlaskv.set_faults(m, SLOW_READS)
     took, fields, texts = watched(m, "start", 180)
     atlaskv.set_faults(m, "")
-    s.check(f"a replay of {took:.0f} s under TimeoutStartSec={START_SECONDS} ends well",
-            fields["ActiveState"] == "active" and took > 2 * START_SECONDS, f"{took} {fields}")
-    s.check("and the status said which segment and how far", any("segment" in text and "%" in text for text in texts), "\n".join(texts))
+    s.check(
+        f"a replay of {took:.0f} s under TimeoutStartSec={START_SECONDS} ends well",
+        fields["ActiveState"] == "active" and took > 2 * START_SECONDS,
+        f"{took} {fields}",
+    )
+    s.check(
+        "and the status said which segment and how far",
+        any("segment" in text and "%" in text for text in texts),
+        "\n".join(texts),
+    )
     s.does(m, "everything is there", f"atlaskv-ctl scan --prefix fill: | cmp - {filled}")
 
 
@@ -75,12 +89,18 @@ def stalled_start(s, m):
     """The replay makes progress for a while and then none."""
     atlaskv.set_faults(m, SLOW_READS)
     m.must("systemctl start atlaskv --no-block")
-    m.wait("it is longer under way than it may without progress",
-           f"test $(( $(systemctl show -P ExecMainStartTimestampMonotonic atlaskv) + {START_SECONDS + 1} * 1000000 ))"
-           " -lt $(python3 -c 'import time; print(int(time.monotonic() * 1e6))')")
+    m.wait(
+        "it is longer under way than it may without progress",
+        f"test $(( $(systemctl show -P ExecMainStartTimestampMonotonic atlaskv) + {START_SECONDS + 1} * 1000000 ))"
+        " -lt $(python3 -c 'import time; print(int(time.monotonic() * 1e6))')",
+    )
     s.does(m, "while it makes progress it is starting", "systemctl is-active atlaskv", code=3, says="^activating$")
     atlaskv.set_faults(m, "read .log hang\n")
     began = time.monotonic()
     m.wait("it failed", "systemctl is-failed atlaskv", STALL_SECONDS)
     atlaskv.set_faults(m, "")
-    s.check(f"a replay that stalls is ended, after {time.monotonic() - began:.0f} s", m.show("Result") == "timeout", m.show("Result"))
+    s.check(
+        f"a replay that stalls is ended, after {time.monotonic() - began:.0f} s",
+        m.show("Result") == "timeout",
+        m.show("Result"),
+    )

@@ -4,19 +4,21 @@ from harness import atlaskv, packages
 
 SECONDS = 60
 #: Stands in for a program of a new version: answers one question its own way, and is the program otherwise.
-WRAPPER = '''#!/bin/sh
+WRAPPER = """#!/bin/sh
 case " $* " in *" {flag} "*) echo "{message}" >&2; exit {code} ;; esac
 exec {program}.real "$@"
-'''
+"""
 
 
 def wrap(program, flag, message, code):
     """An edit of the unpacked package, see WRAPPER."""
+
     def edit(tree):
         path = tree / program
         path.rename(f"{path}.real")
         path.write_text(WRAPPER.format(program=f"/{program}", flag=flag, message=message, code=code), encoding="utf-8")
         path.chmod(0o755)
+
     return edit
 
 
@@ -33,10 +35,22 @@ def run(s):
         plain(s, m)
         disabled(s, m)
         edited(s, m)
-        refused(s, m, "a new version that refuses the configuration", "0.3.0",
-                wrap("usr/bin/atlaskvd", "--check-config", "server.listen: no longer allowed", 2), "no longer allowed")
-        refused(s, m, "a new version that objects to the data", "0.3.1",
-                wrap("usr/bin/atlaskv-verify", "--quick", "000000000003.sst is damaged", 3), "is damaged")
+        refused(
+            s,
+            m,
+            "a new version that refuses the configuration",
+            "0.3.0",
+            wrap("usr/bin/atlaskvd", "--check-config", "server.listen: no longer allowed", 2),
+            "no longer allowed",
+        )
+        refused(
+            s,
+            m,
+            "a new version that objects to the data",
+            "0.3.1",
+            wrap("usr/bin/atlaskv-verify", "--quick", "000000000003.sst is damaged", 3),
+            "is damaged",
+        )
         by_configuration(s, m)
         downgrade(s, m)
         both_changed(s, m)
@@ -103,7 +117,12 @@ def refused(s, m, what, version, edit, reason):
     """The new programs are installed, the old process goes on."""
     pid = atlaskv.main_pid(m)
     offer(s, m, version, edit=edit)
-    upgrade(s, m, f"{what}: apt upgrade succeeds and says why it did not restart", says=["not restarted", reason, "systemctl restart atlaskv"])
+    upgrade(
+        s,
+        m,
+        f"{what}: apt upgrade succeeds and says why it did not restart",
+        says=["not restarted", reason, "systemctl restart atlaskv"],
+    )
     s.check(f"{what}: the old process goes on", atlaskv.main_pid(m) == pid and m.show("ActiveState") == "active")
     s.does(m, f"{what}: and serves", "atlaskv-ctl put during yes && atlaskv-ctl get during", says="^yes$")
     s.check(f"{what}: dpkg is content", installed(m) == f"{version} installed", installed(m))
@@ -117,7 +136,9 @@ def by_configuration(s, m):
     upgrade(s, m, "a file that was broken meanwhile: apt upgrade says so", says=["not restarted", "unheard_of"])
     s.check("a file that was broken meanwhile: the old process goes on", atlaskv.main_pid(m) == pid)
     atlaskv.configure(m, "")
-    s.does(m, "mended, the command that it named works", "systemctl restart atlaskv && atlaskv-ctl get kept", says="^yes$")
+    s.does(
+        m, "mended, the command that it named works", "systemctl restart atlaskv && atlaskv-ctl get kept", says="^yes$"
+    )
 
 
 def downgrade(s, m):
@@ -127,8 +148,14 @@ def downgrade(s, m):
     # The daemon that runs does not read it again.
     atlaskv.stamp_format(m, 99)
     command = f"apt install -y --allow-downgrades atlaskv={s.stock.version}"
-    s.does(m, "a downgrade that could not read the data is refused", command, code=100, timeout=120,
-           says=["format 99", r"reads data of format \d+"])
+    s.does(
+        m,
+        "a downgrade that could not read the data is refused",
+        command,
+        code=100,
+        timeout=120,
+        says=["format 99", r"reads data of format \d+"],
+    )
     s.check("the daemon was not stopped", atlaskv.main_pid(m) == pid and m.show("ActiveState") == "active")
     s.check("the newer version is still installed", installed(m) == "0.4.0 installed", installed(m))
     s.does(m, "and serves", "atlaskv-ctl get kept", says="^yes$")
@@ -142,6 +169,15 @@ def both_changed(s, m):
     """The administrator's configuration, and a new one shipped."""
     atlaskv.configure(m, "# mine\n")
     offer(s, m, "0.5.0", edit=new_default)
-    s.does(m, "where both changed it, what apt is told is done", "apt upgrade -y -o Dpkg::Options::=--force-confold </dev/null", timeout=120)
-    s.does(m, "the edited one is kept, the new one beside it", "cat /etc/atlaskv/atlaskv.toml && tail -n 1 /etc/atlaskv/atlaskv.toml.dpkg-dist",
-           says=["^# mine$", "^# A line of the new version"])
+    s.does(
+        m,
+        "where both changed it, what apt is told is done",
+        "apt upgrade -y -o Dpkg::Options::=--force-confold </dev/null",
+        timeout=120,
+    )
+    s.does(
+        m,
+        "the edited one is kept, the new one beside it",
+        "cat /etc/atlaskv/atlaskv.toml && tail -n 1 /etc/atlaskv/atlaskv.toml.dpkg-dist",
+        says=["^# mine$", "^# A line of the new version"],
+    )

@@ -14,7 +14,12 @@ def run(s):
         atlaskv.slow_disk(m, s.stock)
         atlaskv.drop_in(m, f"[Service]\nWatchdogSec={WATCHDOG_SECONDS}\nRestartSec=100ms\n")
         m.must("systemctl restart atlaskv")
-        s.does(m, "core dumps are off, also for the watchdog's", "systemctl show -p LimitCORE atlaskv", says="^LimitCORE=0$")
+        s.does(
+            m,
+            "core dumps are off, also for the watchdog's",
+            "systemctl show -p LimitCORE atlaskv",
+            says="^LimitCORE=0$",
+        )
         idle(s, m)
         stuck_sync(s, m)
         full(s, m)
@@ -66,13 +71,28 @@ def full(s, m):
     mount = "mount -t tmpfs -o size=200m,mode=0750,uid=$(id -u atlaskv),gid=$(id -g atlaskv) test /var/lib/atlaskv"
     m.must(f"{mount} && systemctl reset-failed atlaskv && systemctl start atlaskv")
     restarts = m.show("NRestarts")
-    m.must("fallocate -l 1G /var/lib/atlaskv/filler || dd if=/dev/zero of=/var/lib/atlaskv/filler bs=64k 2>/dev/null || true")
+    m.must(
+        "fallocate -l 1G /var/lib/atlaskv/filler || dd if=/dev/zero of=/var/lib/atlaskv/filler bs=64k 2>/dev/null || true"
+    )
     # Until what was reserved is used up as well.
-    m.wait("writes are refused and the status says so",
-           "! head -c 4000000 /dev/zero | atlaskv-ctl put big - && systemctl show -P StatusText atlaskv | grep -i full", 60)
+    m.wait(
+        "writes are refused and the status says so",
+        "! head -c 4000000 /dev/zero | atlaskv-ctl put big - && systemctl show -P StatusText atlaskv | grep -i full",
+        60,
+    )
     outlive_watchdog(m)
-    s.check("a daemon on a full disk is fed", m.show("NRestarts") == restarts and m.show("ActiveState") == "active", m.show("NRestarts"))
-    s.does(m, "writes are refused with their code", "head -c 4000000 /dev/zero | atlaskv-ctl put big -", code=8, says="full")
+    s.check(
+        "a daemon on a full disk is fed",
+        m.show("NRestarts") == restarts and m.show("ActiveState") == "active",
+        m.show("NRestarts"),
+    )
+    s.does(
+        m,
+        "writes are refused with their code",
+        "head -c 4000000 /dev/zero | atlaskv-ctl put big -",
+        code=8,
+        says="full",
+    )
     s.does(m, "its status says so", "systemctl show -P StatusText atlaskv", says="(?i)full")
     s.does(m, "and reads", "atlaskv-ctl get big --raw | wc -c", says=r"^(0|4000000)$")
     m.must("rm /var/lib/atlaskv/filler")
