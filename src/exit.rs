@@ -78,6 +78,8 @@ impl From<Exit> for ExitCode {
 impl From<&AtlasError> for Exit {
     fn from(error: &AtlasError) -> Exit {
         match error {
+            // What the operating system refuses for want of room or of leave to write is no fault.
+            error if error.is_refusal() => Exit::Refused,
             AtlasError::Io { .. } | AtlasError::OutcomeUnknown { .. } => Exit::Io,
             AtlasError::Corrupt { .. }
             | AtlasError::SyncedDataDamaged { .. }

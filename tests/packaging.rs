@@ -123,7 +123,14 @@ fn starts_that_cannot_be_mended_by_another_are_not_repeated() {
         .split(' ')
         .map(|code| code.parse().unwrap())
         .collect();
-    let final_ones = [Exit::Usage, Exit::Damaged, Exit::Locked, Exit::NewerFormat];
+    let final_ones = [
+        Exit::Usage,
+        Exit::Damaged,
+        Exit::Locked,
+        Exit::Io,
+        Exit::NewerFormat,
+        Exit::Refused,
+    ];
     assert_eq!(stated, final_ones.map(Exit::code));
     // It looks at the main process alone: a check before it would fail in a loop.
     assert!(settings(&unit, "ExecStartPre").is_empty());

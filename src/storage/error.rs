@@ -280,6 +280,13 @@ impl AtlasError {
             _ => false,
         }
     }
+
+    /// Whether nothing is broken: there is no room, or the file system takes no writes.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let is_read_only = matches!(self, AtlasError::Io { source, .. }
+            if source.kind() == io::ErrorKind::ReadOnlyFilesystem);
+        is_read_only || self.is_out_of_space()
+    }
 }
 
 /// What to do about a refusal of the operating system that no retry mends; empty for other errors.

@@ -1,0 +1,1 @@
+"""What the scenarios stand on: the host's tools, root file systems, booted machines, checks, packages."""
