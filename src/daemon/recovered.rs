@@ -3,23 +3,8 @@
 use crate::logging::message;
 use crate::storage::RecoveryReport;
 
-/// Says it in the log: what was recovered, and, each as a warning, what was cut and what was set aside.
+/// Says it in the log: what was cut and what was set aside, each as a warning, then what was recovered.
 pub(super) fn log(report: &RecoveryReport) {
-    if report.created {
-        log::info!("made a new store");
-    } else {
-        let end = if report.clean_shutdown {
-            "a clean shutdown"
-        } else {
-            "a crash"
-        };
-        let (operations, lsn) = (report.replayed_operations, report.last_lsn);
-        log::info!(
-            message_id = message::RECOVERED, operations, lsn:% = lsn;
-            "recovered after {end}: operations replayed: {operations}, segments read: {}, last LSN {lsn}",
-            report.segments
-        );
-    }
     if let Some(lsn) = report.cut_from {
         let bytes = report.cut_bytes;
         log::warn!(
@@ -34,6 +19,17 @@ pub(super) fn log(report: &RecoveryReport) {
     for note in &report.notes {
         log::info!("{note}");
     }
+    let (lsn, operations) = (report.last_lsn, report.replayed_operations);
+    let found = match (report.created, report.clean_shutdown) {
+        (true, _) => "made a new store",
+        (false, true) => "recovered after a clean shutdown",
+        (false, false) => "recovered after a crash",
+    };
+    log::info!(
+        message_id = message::RECOVERED, lsn:% = lsn, operations;
+        "{found}: operations replayed: {operations}, segments read: {}, last LSN {lsn}",
+        report.segments
+    );
 }
 
 /// What stays in the status line until the next start.
