@@ -22,11 +22,20 @@ _atlaskv__ctl() {
             atlaskv__ctl,cas)
                 cmd="atlaskv__ctl__subcmd__cas"
                 ;;
+            atlaskv__ctl,check)
+                cmd="atlaskv__ctl__subcmd__check"
+                ;;
             atlaskv__ctl,compact)
                 cmd="atlaskv__ctl__subcmd__compact"
                 ;;
+            atlaskv__ctl,config)
+                cmd="atlaskv__ctl__subcmd__config"
+                ;;
             atlaskv__ctl,delete)
                 cmd="atlaskv__ctl__subcmd__delete"
+                ;;
+            atlaskv__ctl,doctor)
+                cmd="atlaskv__ctl__subcmd__doctor"
                 ;;
             atlaskv__ctl,exists)
                 cmd="atlaskv__ctl__subcmd__exists"
@@ -40,11 +49,17 @@ _atlaskv__ctl() {
             atlaskv__ctl,get)
                 cmd="atlaskv__ctl__subcmd__get"
                 ;;
+            atlaskv__ctl,health)
+                cmd="atlaskv__ctl__subcmd__health"
+                ;;
             atlaskv__ctl,help)
                 cmd="atlaskv__ctl__subcmd__help"
                 ;;
             atlaskv__ctl,import)
                 cmd="atlaskv__ctl__subcmd__import"
+                ;;
+            atlaskv__ctl,latency)
+                cmd="atlaskv__ctl__subcmd__latency"
                 ;;
             atlaskv__ctl,ping)
                 cmd="atlaskv__ctl__subcmd__ping"
@@ -58,8 +73,14 @@ _atlaskv__ctl() {
             atlaskv__ctl,quarantine)
                 cmd="atlaskv__ctl__subcmd__quarantine"
                 ;;
+            atlaskv__ctl,reload)
+                cmd="atlaskv__ctl__subcmd__reload"
+                ;;
             atlaskv__ctl,scan)
                 cmd="atlaskv__ctl__subcmd__scan"
+                ;;
+            atlaskv__ctl,slowlog)
+                cmd="atlaskv__ctl__subcmd__slowlog"
                 ;;
             atlaskv__ctl,stats)
                 cmd="atlaskv__ctl__subcmd__stats"
@@ -67,17 +88,50 @@ _atlaskv__ctl() {
             atlaskv__ctl,sync)
                 cmd="atlaskv__ctl__subcmd__sync"
                 ;;
+            atlaskv__ctl__subcmd__config,check)
+                cmd="atlaskv__ctl__subcmd__config__subcmd__check"
+                ;;
+            atlaskv__ctl__subcmd__config,diff)
+                cmd="atlaskv__ctl__subcmd__config__subcmd__diff"
+                ;;
+            atlaskv__ctl__subcmd__config,help)
+                cmd="atlaskv__ctl__subcmd__config__subcmd__help"
+                ;;
+            atlaskv__ctl__subcmd__config,show)
+                cmd="atlaskv__ctl__subcmd__config__subcmd__show"
+                ;;
+            atlaskv__ctl__subcmd__config__subcmd__help,check)
+                cmd="atlaskv__ctl__subcmd__config__subcmd__help__subcmd__check"
+                ;;
+            atlaskv__ctl__subcmd__config__subcmd__help,diff)
+                cmd="atlaskv__ctl__subcmd__config__subcmd__help__subcmd__diff"
+                ;;
+            atlaskv__ctl__subcmd__config__subcmd__help,help)
+                cmd="atlaskv__ctl__subcmd__config__subcmd__help__subcmd__help"
+                ;;
+            atlaskv__ctl__subcmd__config__subcmd__help,show)
+                cmd="atlaskv__ctl__subcmd__config__subcmd__help__subcmd__show"
+                ;;
             atlaskv__ctl__subcmd__help,batch)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__batch"
                 ;;
             atlaskv__ctl__subcmd__help,cas)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__cas"
                 ;;
+            atlaskv__ctl__subcmd__help,check)
+                cmd="atlaskv__ctl__subcmd__help__subcmd__check"
+                ;;
             atlaskv__ctl__subcmd__help,compact)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__compact"
                 ;;
+            atlaskv__ctl__subcmd__help,config)
+                cmd="atlaskv__ctl__subcmd__help__subcmd__config"
+                ;;
             atlaskv__ctl__subcmd__help,delete)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__delete"
+                ;;
+            atlaskv__ctl__subcmd__help,doctor)
+                cmd="atlaskv__ctl__subcmd__help__subcmd__doctor"
                 ;;
             atlaskv__ctl__subcmd__help,exists)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__exists"
@@ -91,11 +145,17 @@ _atlaskv__ctl() {
             atlaskv__ctl__subcmd__help,get)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__get"
                 ;;
+            atlaskv__ctl__subcmd__help,health)
+                cmd="atlaskv__ctl__subcmd__help__subcmd__health"
+                ;;
             atlaskv__ctl__subcmd__help,help)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__help"
                 ;;
             atlaskv__ctl__subcmd__help,import)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__import"
+                ;;
+            atlaskv__ctl__subcmd__help,latency)
+                cmd="atlaskv__ctl__subcmd__help__subcmd__latency"
                 ;;
             atlaskv__ctl__subcmd__help,ping)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__ping"
@@ -109,14 +169,29 @@ _atlaskv__ctl() {
             atlaskv__ctl__subcmd__help,quarantine)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__quarantine"
                 ;;
+            atlaskv__ctl__subcmd__help,reload)
+                cmd="atlaskv__ctl__subcmd__help__subcmd__reload"
+                ;;
             atlaskv__ctl__subcmd__help,scan)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__scan"
+                ;;
+            atlaskv__ctl__subcmd__help,slowlog)
+                cmd="atlaskv__ctl__subcmd__help__subcmd__slowlog"
                 ;;
             atlaskv__ctl__subcmd__help,stats)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__stats"
                 ;;
             atlaskv__ctl__subcmd__help,sync)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__sync"
+                ;;
+            atlaskv__ctl__subcmd__help__subcmd__config,check)
+                cmd="atlaskv__ctl__subcmd__help__subcmd__config__subcmd__check"
+                ;;
+            atlaskv__ctl__subcmd__help__subcmd__config,diff)
+                cmd="atlaskv__ctl__subcmd__help__subcmd__config__subcmd__diff"
+                ;;
+            atlaskv__ctl__subcmd__help__subcmd__config,show)
+                cmd="atlaskv__ctl__subcmd__help__subcmd__config__subcmd__show"
                 ;;
             atlaskv__ctl__subcmd__help__subcmd__quarantine,list)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__quarantine__subcmd__list"
@@ -149,7 +224,7 @@ _atlaskv__ctl() {
 
     case "${cmd}" in
         atlaskv__ctl)
-            opts="-h -V --addr --socket --token-file --timeout --format --help --version ping get put delete exists put-if-absent cas scan batch import export stats sync flush compact quarantine help"
+            opts="-h -V --addr --socket --token-file --timeout --format --help --version ping get put delete exists put-if-absent cas scan batch import export stats latency slowlog health check doctor config sync flush compact reload quarantine help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -258,6 +333,64 @@ _atlaskv__ctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        atlaskv__subcmd__ctl__subcmd__check)
+            opts="-w -c -h --of --warning --critical --data-dir --addr --socket --token-file --timeout --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --of)
+                    COMPREPLY=($(compgen -W "state connections quarantine stalls latency-p99 disk-free" -- "${cur}"))
+                    return 0
+                    ;;
+                --warning)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -w)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --critical)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         atlaskv__subcmd__ctl__subcmd__compact)
             opts="-h --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -292,6 +425,216 @@ _atlaskv__ctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        atlaskv__subcmd__ctl__subcmd__config)
+            opts="-h --addr --socket --token-file --timeout --format --help check show diff help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__config__subcmd__check)
+            opts="-h --addr --socket --token-file --timeout --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__config__subcmd__diff)
+            opts="-h --addr --socket --token-file --timeout --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__config__subcmd__help)
+            opts="check show diff help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__config__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__config__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__config__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__config__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__config__subcmd__show)
+            opts="-h --file --addr --socket --token-file --timeout --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         atlaskv__subcmd__ctl__subcmd__delete)
             opts="-h --hex --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -299,6 +642,48 @@ _atlaskv__ctl() {
                 return 0
             fi
             case "${prev}" in
+                --addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__doctor)
+            opts="-h --data-dir --unit --addr --socket --token-file --timeout --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --addr)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -361,7 +746,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__export)
-            opts="-h --output-format --prefix --from --to --addr --socket --token-file --timeout --format --help"
+            opts="-h --output-format --prefix --from --to --no-progress --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -478,8 +863,42 @@ _atlaskv__ctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        atlaskv__subcmd__ctl__subcmd__health)
+            opts="-h --addr --socket --token-file --timeout --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         atlaskv__subcmd__ctl__subcmd__help)
-            opts="ping get put delete exists put-if-absent cas scan batch import export stats sync flush compact quarantine help"
+            opts="ping get put delete exists put-if-absent cas scan batch import export stats latency slowlog health check doctor config sync flush compact reload quarantine help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -520,6 +939,20 @@ _atlaskv__ctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        atlaskv__subcmd__ctl__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         atlaskv__subcmd__ctl__subcmd__help__subcmd__compact)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -534,7 +967,77 @@ _atlaskv__ctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        atlaskv__subcmd__ctl__subcmd__help__subcmd__config)
+            opts="check show diff"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__help__subcmd__config__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__help__subcmd__config__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__help__subcmd__config__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         atlaskv__subcmd__ctl__subcmd__help__subcmd__delete)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -604,6 +1107,20 @@ _atlaskv__ctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        atlaskv__subcmd__ctl__subcmd__help__subcmd__health)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         atlaskv__subcmd__ctl__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -619,6 +1136,20 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__help__subcmd__import)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__help__subcmd__latency)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -716,7 +1247,35 @@ _atlaskv__ctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        atlaskv__subcmd__ctl__subcmd__help__subcmd__reload)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         atlaskv__subcmd__ctl__subcmd__help__subcmd__scan)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__help__subcmd__slowlog)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -759,7 +1318,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__import)
-            opts="-h --input-format --addr --socket --token-file --timeout --format --help"
+            opts="-h --input-format --no-progress --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -769,6 +1328,40 @@ _atlaskv__ctl() {
                     COMPREPLY=($(compgen -W "tsv jsonl" -- "${cur}"))
                     return 0
                     ;;
+                --addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__latency)
+            opts="-h --addr --socket --token-file --timeout --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --addr)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1056,6 +1649,40 @@ _atlaskv__ctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        atlaskv__subcmd__ctl__subcmd__reload)
+            opts="-h --wait --addr --socket --token-file --timeout --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         atlaskv__subcmd__ctl__subcmd__scan)
             opts="-h --prefix --from --to --limit --reverse --hex --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1106,13 +1733,59 @@ _atlaskv__ctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        atlaskv__subcmd__ctl__subcmd__stats)
-            opts="-h --addr --socket --token-file --timeout --format --help"
+        atlaskv__subcmd__ctl__subcmd__slowlog)
+            opts="-h --limit --addr --socket --token-file --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__stats)
+            opts="-h --watch --count --addr --socket --token-file --timeout --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --watch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --count)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --addr)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

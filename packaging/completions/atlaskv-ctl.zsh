@@ -18,7 +18,7 @@ _atlaskv-ctl() {
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -39,7 +39,7 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -51,7 +51,7 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--hex[The key is in hexadecimal digits, and the value is printed so]' \
@@ -66,7 +66,7 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--hex[Key and value are in hexadecimal digits (standard input never is)]' \
@@ -81,7 +81,7 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--hex[The key is in hexadecimal digits]' \
@@ -95,7 +95,7 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--hex[The key is in hexadecimal digits]' \
@@ -109,7 +109,7 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--hex[Key and value are in hexadecimal digits (standard input never is)]' \
@@ -126,7 +126,7 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--delete[Remove the value instead of setting one]' \
@@ -147,7 +147,7 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--reverse[From the last key to the first]' \
@@ -161,7 +161,7 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -175,9 +175,10 @@ jsonl\:"A JSON object with \`key\` or \`key_hex\`, and \`value\` or \`value_hex\
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
+'--no-progress[Show no progress on a terminal (elsewhere there is none)]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':file -- The file; `-` reads standard input:_files' \
@@ -193,9 +194,10 @@ jsonl\:"A JSON object with \`key\` or \`key_hex\`, and \`value\` or \`value_hex\
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
+'--no-progress[Show no progress on a terminal (elsewhere there is none)]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':file -- The file; `-` writes standard output:_files' \
@@ -203,22 +205,193 @@ json\:"One JSON document, errors included"))' \
 ;;
 (stats)
 _arguments "${_arguments_options[@]}" : \
+'--watch=[Print them every so many seconds, until Ctrl-C \[default\: 1\]]::SECONDS:_default' \
+'--count=[With --watch\: end after so many]:N:_default' \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
+(latency)
+_arguments "${_arguments_options[@]}" : \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(slowlog)
+_arguments "${_arguments_options[@]}" : \
+'--limit=[At most so many \[default\: all that are kept\]]:N:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(health)
+_arguments "${_arguments_options[@]}" : \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+'*--of=[What to check, several with commas between \[default\: state,connections,quarantine, and disk-free with --data-dir\]]:WHAT:((state\:"Whether writes are taken; without ranges"
+connections\:"Per cent of max_connections in use \[-w 80 -c 95\]"
+quarantine\:"Files in quarantine \[-w 0\]"
+stalls\:"Writes that had to wait within one second \[-w 0\]"
+latency-p99\:"Milliseconds of the slowest operation'\''s 99th percentile since the start \[-w 100 -c 1000\]"
+disk-free\:"Per cent of the file system of --data-dir that is free \[-w 20\: -c 10\:\]"))' \
+'-w+[The values that need no warning; for one subject]:RANGE:_default' \
+'--warning=[The values that need no warning; for one subject]:RANGE:_default' \
+'-c+[The values that are not critical; for one subject]:RANGE:_default' \
+'--critical=[The values that are not critical; for one subject]:RANGE:_default' \
+'--data-dir=[The data directory, on this machine, for disk-free]:DIR:_files' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+'--data-dir=[The data directory \[default\: the daemon'\''s, else /var/lib/atlaskv, ./atlaskv-data\]]:DIR:_files' \
+'--unit=[The daemon'\''s unit]:UNIT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(config)
+_arguments "${_arguments_options[@]}" : \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+":: :_atlaskv-ctl__subcmd__config_commands" \
+"*::: :->config" \
+&& ret=0
+
+    case $state in
+    (config)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:atlaskv-ctl-config-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::file -- The file:_files' \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+'--file=[Of this file, and not of the daemon]:FILE:_files' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::file -- The file:_files' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_atlaskv-ctl__subcmd__config__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:atlaskv-ctl-config-help-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
 (sync)
 _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -231,7 +404,7 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -243,9 +416,22 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(reload)
+_arguments "${_arguments_options[@]}" : \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'--wait[Wait until it is done. It always does\: the flag says so in scripts]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
@@ -255,7 +441,7 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -275,7 +461,7 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -287,7 +473,7 @@ _arguments "${_arguments_options[@]}" : \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
-'--timeout=[How long to wait for an answer \[default\: 90; flush, compact and sync\: as long as it takes\]]:SECONDS:_default' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -386,6 +572,54 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(latency)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(slowlog)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(health)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(config)
+_arguments "${_arguments_options[@]}" : \
+":: :_atlaskv-ctl__subcmd__help__subcmd__config_commands" \
+"*::: :->config" \
+&& ret=0
+
+    case $state in
+    (config)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:atlaskv-ctl-help-config-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (sync)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -395,6 +629,10 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (compact)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(reload)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -450,9 +688,16 @@ _atlaskv-ctl_commands() {
 'import:Put every entry of a file, and make them durable' \
 'export:Write every entry of one state of the store to a file, in key order' \
 'stats:Print the store'\''s figures' \
+'latency:Print how long requests took, an operation in a line, since the daemon'\''s start' \
+'slowlog:Print the latest requests that took at least slow_request_ms, the latest first' \
+'health:Print whether the daemon serves\: exit with 0 when it does, 8 when it takes no writes, 5 when it cannot be reached within 2 seconds (--timeout)' \
+'check:Check the daemon for a monitoring system\: one line with performance data, and the exit codes of monitoring plugins' \
+'doctor:Look for what keeps the daemon from being safe or fast\: limits, file system, free space, memory settings, the unit, the store'\''s own state' \
+'config:Check a configuration file, show the configuration in force, or compare the two' \
 'sync:Wait until writes are durable, and print the LSN up to which everything is' \
 'flush:Write what is in memory to tables, and wait for it' \
 'compact:Merge all tables into one, and wait for it' \
+'reload:Read the configuration again, and print what changed and what needs a restart' \
 'quarantine:The files that recovery has put aside' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -468,15 +713,80 @@ _atlaskv-ctl__subcmd__cas_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl cas commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__check_commands] )) ||
+_atlaskv-ctl__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl check commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__compact_commands] )) ||
 _atlaskv-ctl__subcmd__compact_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl compact commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__config_commands] )) ||
+_atlaskv-ctl__subcmd__config_commands() {
+    local commands; commands=(
+'check:Check a file as atlaskvd --check-config does, and give advice; exit with 2 when it is refused' \
+'show:Print every key with its value and where that comes from\: of the daemon, or of a file' \
+'diff:Print what a reload or a restart with this file would change; exit with 1 when that is something' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'atlaskv-ctl config commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__check_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config check commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__diff_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config diff commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__help_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__help_commands() {
+    local commands; commands=(
+'check:Check a file as atlaskvd --check-config does, and give advice; exit with 2 when it is refused' \
+'show:Print every key with its value and where that comes from\: of the daemon, or of a file' \
+'diff:Print what a reload or a restart with this file would change; exit with 1 when that is something' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'atlaskv-ctl config help commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__check_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config help check commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__diff_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config help diff commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__help_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config help help commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__show_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__help__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config help show commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__config__subcmd__show_commands] )) ||
+_atlaskv-ctl__subcmd__config__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl config show commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__delete_commands] )) ||
 _atlaskv-ctl__subcmd__delete_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl delete commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__doctor_commands] )) ||
+_atlaskv-ctl__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl doctor commands' commands "$@"
 }
 (( $+functions[_atlaskv-ctl__subcmd__exists_commands] )) ||
 _atlaskv-ctl__subcmd__exists_commands() {
@@ -498,6 +808,11 @@ _atlaskv-ctl__subcmd__get_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl get commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__health_commands] )) ||
+_atlaskv-ctl__subcmd__health_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl health commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__help_commands] )) ||
 _atlaskv-ctl__subcmd__help_commands() {
     local commands; commands=(
@@ -513,9 +828,16 @@ _atlaskv-ctl__subcmd__help_commands() {
 'import:Put every entry of a file, and make them durable' \
 'export:Write every entry of one state of the store to a file, in key order' \
 'stats:Print the store'\''s figures' \
+'latency:Print how long requests took, an operation in a line, since the daemon'\''s start' \
+'slowlog:Print the latest requests that took at least slow_request_ms, the latest first' \
+'health:Print whether the daemon serves\: exit with 0 when it does, 8 when it takes no writes, 5 when it cannot be reached within 2 seconds (--timeout)' \
+'check:Check the daemon for a monitoring system\: one line with performance data, and the exit codes of monitoring plugins' \
+'doctor:Look for what keeps the daemon from being safe or fast\: limits, file system, free space, memory settings, the unit, the store'\''s own state' \
+'config:Check a configuration file, show the configuration in force, or compare the two' \
 'sync:Wait until writes are durable, and print the LSN up to which everything is' \
 'flush:Write what is in memory to tables, and wait for it' \
 'compact:Merge all tables into one, and wait for it' \
+'reload:Read the configuration again, and print what changed and what needs a restart' \
 'quarantine:The files that recovery has put aside' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -531,15 +853,49 @@ _atlaskv-ctl__subcmd__help__subcmd__cas_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help cas commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__check_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help check commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__compact_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__compact_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help compact commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__config_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__config_commands() {
+    local commands; commands=(
+'check:Check a file as atlaskvd --check-config does, and give advice; exit with 2 when it is refused' \
+'show:Print every key with its value and where that comes from\: of the daemon, or of a file' \
+'diff:Print what a reload or a restart with this file would change; exit with 1 when that is something' \
+    )
+    _describe -t commands 'atlaskv-ctl help config commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__config__subcmd__check_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__config__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help config check commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__config__subcmd__diff_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__config__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help config diff commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__config__subcmd__show_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__config__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help config show commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__delete_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__delete_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help delete commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__doctor_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help doctor commands' commands "$@"
 }
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__exists_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__exists_commands() {
@@ -561,6 +917,11 @@ _atlaskv-ctl__subcmd__help__subcmd__get_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help get commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__health_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__health_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help health commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__help_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
@@ -570,6 +931,11 @@ _atlaskv-ctl__subcmd__help__subcmd__help_commands() {
 _atlaskv-ctl__subcmd__help__subcmd__import_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help import commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__latency_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__latency_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help latency commands' commands "$@"
 }
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__ping_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__ping_commands() {
@@ -604,10 +970,20 @@ _atlaskv-ctl__subcmd__help__subcmd__quarantine__subcmd__purge_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help quarantine purge commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__reload_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__reload_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help reload commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__scan_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__scan_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help scan commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__slowlog_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__slowlog_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help slowlog commands' commands "$@"
 }
 (( $+functions[_atlaskv-ctl__subcmd__help__subcmd__stats_commands] )) ||
 _atlaskv-ctl__subcmd__help__subcmd__stats_commands() {
@@ -623,6 +999,11 @@ _atlaskv-ctl__subcmd__help__subcmd__sync_commands() {
 _atlaskv-ctl__subcmd__import_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl import commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__latency_commands] )) ||
+_atlaskv-ctl__subcmd__latency_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl latency commands' commands "$@"
 }
 (( $+functions[_atlaskv-ctl__subcmd__ping_commands] )) ||
 _atlaskv-ctl__subcmd__ping_commands() {
@@ -682,10 +1063,20 @@ _atlaskv-ctl__subcmd__quarantine__subcmd__purge_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl quarantine purge commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__reload_commands] )) ||
+_atlaskv-ctl__subcmd__reload_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl reload commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__scan_commands] )) ||
 _atlaskv-ctl__subcmd__scan_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl scan commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__slowlog_commands] )) ||
+_atlaskv-ctl__subcmd__slowlog_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl slowlog commands' commands "$@"
 }
 (( $+functions[_atlaskv-ctl__subcmd__stats_commands] )) ||
 _atlaskv-ctl__subcmd__stats_commands() {

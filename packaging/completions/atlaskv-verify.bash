@@ -23,7 +23,7 @@ _atlaskv__verify() {
 
     case "${cmd}" in
         atlaskv__verify)
-            opts="-h -V --quick --format --help --version"
+            opts="-h -V --quick --format --no-progress --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -18,6 +18,7 @@ _atlaskv-verify() {
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--quick[Read only the manifest and the headers and footers of the files that it names]' \
+'--no-progress[Show no progress on a terminal (elsewhere there is none)]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '-V[Print version]' \
