@@ -7,9 +7,11 @@ readable=1
 check_format() {
     [ -r "$1/MANIFEST" ] || return 0
     [ "$(head -c 8 "$1/MANIFEST")" = ATLASMAN ] || return 0
-    format=$(od -A n -t u1 -j 8 -N 4 "$1/MANIFEST" | {
-        read -r a b c d && echo $((a + b * 256 + c * 65536 + d * 16777216))
-    }) || return 0
+    bytes=$(od -A n -t u1 -j 8 -N 4 "$1/MANIFEST")
+    # shellcheck disable=SC2086 # Four numbers; a shorter file has fewer.
+    set -- "$1" $bytes
+    [ $# -eq 5 ] || return 0
+    format=$(($2 + $3 * 256 + $4 * 65536 + $5 * 16777216))
     [ "$format" -gt "$readable" ] || return 0
     echo "atlaskv: this version reads data of format $readable; $1 has format $format." >&2
     echo "atlaskv: nothing was changed, and the installed daemon goes on. Install the version that wrote the data, or a newer one." >&2

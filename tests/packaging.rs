@@ -106,11 +106,8 @@ fn the_unit_and_the_configuration_agree() {
     );
     let command = format!("/usr/bin/atlaskvd --config {CONFIGURATION}");
     assert_eq!(setting(&unit, "ExecStart"), command);
-    let check = format!("{command} --check-config");
-    assert_eq!(
-        settings(&unit, "ExecReload"),
-        [&check, "+/bin/kill -HUP $MAINPID"]
-    );
+    let reload = format!("/usr/bin/atlaskv-ctl --socket {run_dir}/atlaskv.sock reload");
+    assert_eq!(setting(&unit, "ExecReload"), reload);
     // A file for each connection, and as many again for tables, segments and the rest.
     let files: u64 = setting(&unit, "LimitNOFILE").parse().unwrap();
     assert!(files >= 2 * config.server.max_connections + config.storage.max_tables);
@@ -143,6 +140,7 @@ fn an_instance_is_the_service_with_names_of_its_own() {
     let expected = read("systemd/atlaskv.service")
         .replace("key-value store\n", "key-value store (%i)\n")
         .replace(&format!(" --config {CONFIGURATION}"), command)
+        .replace("--socket /run/atlaskv/", "--socket /run/atlaskv-%i/")
         .replace("/etc/atlaskv/token", "/etc/atlaskv/%i.token")
         .replace("Directory=atlaskv\n", "Directory=atlaskv-%i\n")
         .replace(
