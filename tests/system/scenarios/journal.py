@@ -32,7 +32,7 @@ def run(s):
             m,
             "journalctl -x explains a start and names a command",
             f"journalctl -x -o short MESSAGE_ID={ids['READY']}",
-            says=["^-- .*", "-- .*atlaskv-ctl|-- .*systemctl"],
+            says=["^░░ Subject: AtlasKV is ready", "^░░ .*(atlaskv-ctl|systemctl)"],
         )
         catalog(s, m, ids)
         refused_start(s, m, ids)
