@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -245,7 +246,10 @@ impl Home {
     fn record(&self, id: &str) -> BTreeMap<String, String> {
         loop {
             let mut bytes = vec![0; 65536];
-            let length = self.journal.recv(&mut bytes).unwrap();
+            let length = match self.journal.recv(&mut bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                received => received.unwrap(),
+            };
             let record = fields(&bytes[..length]);
             if record.get("MESSAGE_ID").is_some_and(|found| found == id) {
                 return record;

@@ -227,6 +227,8 @@ impl Story {
             Note::Stopping => {
                 self.serving = None;
                 self.stopping = true;
+                // The stop's first sign is told whenever the start's last one was.
+                self.extended = None;
                 let line = "stopping: waiting for requests under way";
                 self.tell(&[NotifyState::Stopping], line);
             }

@@ -1,5 +1,6 @@
 //! What the service manager is told, on a socket that stands in its place.
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::thread;
@@ -49,7 +50,12 @@ impl Manager {
     /// The next message; it must come.
     pub fn next(&mut self) -> String {
         let mut bytes = [0; 4096];
-        let length = self.socket.recv(&mut bytes).unwrap();
+        let length = loop {
+            match self.socket.recv(&mut bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => break received.unwrap(),
+            }
+        };
         let message = String::from_utf8(bytes[..length].to_vec()).unwrap();
         self.heard.push(message.clone());
         message
