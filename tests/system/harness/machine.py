@@ -326,6 +326,18 @@ class Machine:
         return self.must(f"systemctl show -P {prop} {unit}").strip()
 
 
+def sweep():
+    """Removes the files of machines whose run was killed; their processes ended with it."""
+    for path in (host.WORK / "machines").glob("akv-*"):
+        run = path.name.removesuffix(".log").rpartition("-")[2]
+        if pathlib.Path("/proc", run).exists():
+            continue
+        if path.is_dir():
+            root.remove(path)
+        else:
+            path.unlink()
+
+
 def require_boot(clean):
     """Skips unless a system can be booted here."""
     machine = None
