@@ -32,6 +32,8 @@ pub(crate) struct Writer {
     broken: bool,
     /// When a write last found no room on the disk.
     refused_at: Option<Instant>,
+    /// The size of the write that found no room; 0: none did.
+    refused_size: usize,
 }
 
 impl Writer {
@@ -41,6 +43,7 @@ impl Writer {
             last_lsn,
             broken: false,
             refused_at: None,
+            refused_size: 0,
         }
     }
 
@@ -134,7 +137,7 @@ impl Core {
                 return Ok(writer);
             }
             if view.sealed.len() < view.options.max_sealed_memtables {
-                self.seal_or_refuse(&mut writer)?;
+                self.seal_or_refuse(&mut writer, size)?;
                 self.note_wait(started);
                 return Ok(writer);
             }
@@ -193,8 +196,8 @@ impl Core {
         Ok(())
     }
 
-    /// Seals memtable and segment; a full disk is told as such.
-    fn seal_or_refuse(&self, writer: &mut Writer) -> Result<()> {
+    /// Seals memtable and segment for an entry of `size` bytes; a full disk is told as such.
+    fn seal_or_refuse(&self, writer: &mut Writer, size: usize) -> Result<()> {
         let too_soon = writer
             .refused_at
             .is_some_and(|at| at.elapsed() < FULL_RETRY);
@@ -204,6 +207,7 @@ impl Core {
         match self.seal(writer) {
             Err(error) if error.is_out_of_space() => {
                 writer.refused_at = Some(Instant::now());
+                writer.refused_size = size;
                 Err(self.refuse_full(&error))
             }
             outcome => outcome,
@@ -250,6 +254,7 @@ impl Core {
         let old = std::mem::replace(&mut writer.segment, segment);
         writer.broken = false;
         writer.refused_at = None;
+        writer.refused_size = 0;
         let (number, last_lsn) = (old.header().number, writer.last_lsn);
         self.change_view(|view| {
             let memtable = std::mem::take(&mut view.active);
@@ -377,13 +382,14 @@ impl Core {
     fn seal_for_mark(&self, writer: &mut Writer, view: &View) -> Result<()> {
         self.durability.skip_mark();
         if view.sealed.len() < view.options.max_sealed_memtables {
-            self.seal_or_refuse(writer)?;
+            self.seal_or_refuse(writer, MARK_SIZE)?;
         }
         Ok(())
     }
 
-    /// Writes again when the disk was full and there is room now. While a memtable waits to be flushed,
-    /// its flush shows whether there is.
+    /// Writes again when the disk was full and there is room now, for the write that found none as well:
+    /// what is left of a segment often takes smaller ones. While a memtable waits to be flushed, its
+    /// flush shows whether there is.
     pub(crate) fn try_resume(&self) -> Result<()> {
         // Room is no remedy for a failed sync, even if a full disk was its cause.
         if self.disk_full().is_none() || self.durability.check().is_err() {
@@ -394,8 +400,9 @@ impl Core {
         if !view.sealed.is_empty() {
             return Ok(());
         }
-        if writer.is_full(&view, MARK_SIZE) {
-            return self.seal_or_refuse(&mut writer);
+        let size = writer.refused_size.max(MARK_SIZE);
+        if writer.is_full(&view, size) {
+            return self.seal_or_refuse(&mut writer, size);
         }
         self.resume();
         Ok(())

@@ -156,6 +156,36 @@ fn a_full_disk_is_one_state() {
     assert_eq!(engine.stats().state, "running");
 }
 
+/// What is left of a segment takes small writes: no room for the large one that was refused.
+#[test]
+fn a_disk_too_full_for_a_large_write_is_told_once() {
+    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sink = std::sync::Arc::clone(&told);
+    let mut options = store::options(POLICIES[1]);
+    options.events = Some(std::sync::Arc::new(move |event| {
+        sink.lock().unwrap().push(event.to_string());
+    }));
+    let disk = SimDisk::new(1);
+    let engine = store::open(&disk, &options).unwrap();
+    engine.put(b"a", b"1").unwrap();
+    told.lock().unwrap().clear();
+    disk.set_capacity(Some(disk.used()));
+    for _ in 0..5 {
+        let error = engine.put(b"large", &[1; 200 * KIB]).unwrap_err();
+        assert!(matches!(error, AtlasError::DiskFull { .. }), "{error:?}");
+        let error = engine.maintain().unwrap_err();
+        assert!(matches!(error, AtlasError::DiskFull { .. }), "{error:?}");
+        assert_eq!(engine.stats().state, "disk-full");
+    }
+    engine.put(b"small", b"1").unwrap();
+    assert_eq!(told.lock().unwrap().len(), 1, "{told:?}");
+    disk.set_capacity(None);
+    engine.maintain().unwrap();
+    engine.maintain().unwrap();
+    assert_eq!(engine.stats().state, "running");
+    engine.put(b"large", &[1; 200 * KIB]).unwrap();
+}
+
 #[test]
 fn writing_resumes_although_nobody_writes() {
     let options = Options {

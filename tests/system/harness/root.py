@@ -19,9 +19,9 @@ PACKAGES = [
     "man-db",
     "bash-completion",
     "curl",
+    "dpkg-dev",
     "rpm",
     "autopkgtest",
-    "libglib2.0-0",
 ]
 
 #: Run in the new root by mmdebstrap, `$1` is its path.

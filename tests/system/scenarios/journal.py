@@ -1,7 +1,6 @@
 """The journal: priorities, fields, message ids, the catalog; and the other targets of the log."""
 
 import json
-import pathlib
 import re
 
 from harness import atlaskv, host
@@ -33,7 +32,7 @@ def run(s):
             m,
             "journalctl -x explains a start and names a command",
             f"journalctl -x -o short MESSAGE_ID={ids['READY']}",
-            says=["^-- .*", "-- .*atlaskv-ctl|-- .*systemctl"],
+            says=["^░░ Subject: AtlasKV is ready", "^░░ .*(atlaskv-ctl|systemctl)"],
         )
         catalog(s, m, ids)
         refused_start(s, m, ids)
@@ -43,12 +42,8 @@ def run(s):
 
 def message_ids():
     """The ids that the daemon's source defines."""
-    found = {}
-    for path in (host.REPOSITORY / "src").rglob("*.rs"):
-        if "logging" in str(path):
-            text = pathlib.Path(path).read_text(encoding="utf-8")
-            found.update(re.findall(r'pub const ([A-Z_]+): &str\s*=\s*"([0-9a-f]{32})"', text))
-    return found
+    text = (host.REPOSITORY / "src/logging/message.rs").read_text(encoding="utf-8")
+    return dict(re.findall(r'^    ([A-Z_]+) = "([0-9a-f]{32})"', text, re.M))
 
 
 def one(m, message_id):

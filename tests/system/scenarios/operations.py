@@ -17,12 +17,7 @@ def run(s):
         s.check("the document has commands", len(commands) > 50, len(commands))
         for command, lines, codes in commands:
             s.does(
-                m,
-                f"# {command}",
-                f"{command} </dev/null",
-                code=codes,
-                says=[pattern(line) for line in lines],
-                timeout=COMMAND_SECONDS,
+                m, f"# {command}", command, code=codes, says=[pattern(line) for line in lines], timeout=COMMAND_SECONDS
             )
         s.check("the service runs at the end", m.show("ActiveState") == "active", atlaskv.main_pid(m))
 

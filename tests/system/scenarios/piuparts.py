@@ -10,7 +10,7 @@ OPTIONS = [
     "--skip-minimize",
     "--no-upgrade-test",
     "--ignore-regex=/var/lib/atlaskv.*",
-    "--ignore=/var/cache/debconf/tmp.ci",
+    "--ignore-regex=/var/cache/debconf/tmp.ci.*",
 ]
 
 
