@@ -91,6 +91,7 @@ fn every_command_of_the_first_five_minutes_does_what_it_says() {
         let output = Command::new("bash")
             .args(["-euc", &script])
             .env("ATLASKV_ADDR", &address)
+            .env("ATLASKV_SOCKET", "atlaskv-data/atlaskv.sock")
             .current_dir(home.path())
             .output()
             .unwrap();

@@ -15,7 +15,7 @@ _atlaskv-ctl() {
 
     local context curcontext="$curcontext" state line
     _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -36,7 +36,7 @@ json\:"One JSON document, errors included"))' \
         case $line[1] in
             (ping)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -48,7 +48,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (get)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -63,7 +63,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (put)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -78,7 +78,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (delete)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -92,7 +92,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (exists)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -106,7 +106,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (put-if-absent)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -123,7 +123,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--if-value=[Only if the key has exactly this value]:VALUE:_default' \
 '--if-lsn=[Only if the key'\''s value was set by the write with this LSN]:LSN:_default' \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -144,7 +144,7 @@ _arguments "${_arguments_options[@]}" : \
 '--from=[The first key, inclusive]:KEY:_default' \
 '--to=[The end, exclusive]:KEY:_default' \
 '--limit=[At most this many entries]:N:_default' \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -158,7 +158,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (batch)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -172,7 +172,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--input-format=[How entries stand in lines \[default\: by the file'\''s name, .jsonl or else tsv\]]:FORMAT:((tsv\:"Key, tab, value, both escaped"
 jsonl\:"A JSON object with \`key\` or \`key_hex\`, and \`value\` or \`value_hex\`"))' \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -191,7 +191,7 @@ jsonl\:"A JSON object with \`key\` or \`key_hex\`, and \`value\` or \`value_hex\
 '--prefix=[Only keys that begin so]:PREFIX:_default' \
 '--from=[The first key, inclusive]:KEY:_default' \
 '--to=[The end, exclusive]:KEY:_default' \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -207,7 +207,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--watch=[Print them every so many seconds, until Ctrl-C \[default\: 1\]]::SECONDS:_default' \
 '--count=[With --watch\: end after so many]:N:_default' \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -219,7 +219,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (latency)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -232,7 +232,7 @@ json\:"One JSON document, errors included"))' \
 (slowlog)
 _arguments "${_arguments_options[@]}" : \
 '--limit=[At most so many \[default\: all that are kept\]]:N:_default' \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -244,7 +244,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (health)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -267,7 +267,7 @@ disk-free\:"Per cent of the file system of --data-dir that is free \[-w 20\: -c 
 '-c+[The values that are not critical; for one subject]:RANGE:_default' \
 '--critical=[The values that are not critical; for one subject]:RANGE:_default' \
 '--data-dir=[The data directory, on this machine, for disk-free]:DIR:_files' \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -281,7 +281,7 @@ json\:"One JSON document, errors included"))' \
 _arguments "${_arguments_options[@]}" : \
 '--data-dir=[The data directory \[default\: the daemon'\''s, else /var/lib/atlaskv, ./atlaskv-data\]]:DIR:_files' \
 '--unit=[The daemon'\''s unit]:UNIT:_default' \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -293,7 +293,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (config)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -313,7 +313,7 @@ json\:"One JSON document, errors included"))' \
         case $line[1] in
             (check)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -327,7 +327,7 @@ json\:"One JSON document, errors included"))' \
 (show)
 _arguments "${_arguments_options[@]}" : \
 '--file=[Of this file, and not of the daemon]:FILE:_files' \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -339,7 +339,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (diff)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -388,7 +388,7 @@ esac
 ;;
 (sync)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -401,7 +401,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (flush)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -413,7 +413,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (compact)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -425,7 +425,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (reload)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -438,7 +438,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (quarantine)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -458,7 +458,7 @@ json\:"One JSON document, errors included"))' \
         case $line[1] in
             (list)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
@@ -470,7 +470,7 @@ json\:"One JSON document, errors included"))' \
 ;;
 (purge)
 _arguments "${_arguments_options[@]}" : \
-'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]]:HOST:PORT:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
 '--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \

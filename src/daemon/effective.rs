@@ -150,6 +150,20 @@ impl Effective {
         &self.items
     }
 
+    /// Checks it once more for a daemon that goes on listening on `listen`: a token that only another
+    /// address can do without must not go before that address is in force.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub(super) fn check_at(&self, listen: SocketAddr) -> Result<(), String> {
+        let mut config = self.config.clone();
+        config.server.listen = listen;
+        let checked = config.check(&Source::default(), self.token.is_some());
+        checked.map_err(|error| {
+            format!("{error}; another address is in force only after a restart, so restart instead")
+        })
+    }
+
     /// Takes over a newer configuration, whose values are in force but for the keys of which
     /// `needs_restart` says otherwise.
     pub(super) fn adopt(
@@ -301,6 +315,29 @@ mod tests {
             assert_eq!(found(&effective, "server.listen").0, "127.0.0.1:1");
             assert_eq!(found(&effective, "server.read_timeout_s").0, "6");
         }
+    }
+
+    #[test]
+    fn the_token_stays_while_the_address_that_needs_it_does() {
+        let token = file("0123456789abcdef");
+        let text = "[server]\nlisten = \"127.0.0.1:1\"\n";
+        let (open, guarded) = (
+            file(text),
+            file(&format!("{text}token_file = {:?}\n", token.path())),
+        );
+        let resolve = |file: &tempfile::NamedTempFile| {
+            let path = file.path().to_str().unwrap();
+            launch(&["--config", path]).resolve().unwrap()
+        };
+        let (remote, local) = ("192.0.2.1:1".parse().unwrap(), "[::1]:1".parse().unwrap());
+        let refusal = resolve(&open).check_at(remote).unwrap_err();
+        assert!(
+            refusal.contains("192.0.2.1:1 is beyond loopback"),
+            "{refusal}"
+        );
+        assert!(refusal.contains("restart"), "{refusal}");
+        assert_eq!(resolve(&open).check_at(local), Ok(()));
+        assert_eq!(resolve(&guarded).check_at(remote), Ok(()));
     }
 
     #[test]

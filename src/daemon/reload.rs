@@ -3,6 +3,7 @@
 //! Everything is checked before anything is changed: a configuration that is refused leaves the old one
 //! in force, whole.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -35,6 +36,8 @@ pub fn waits_for_restart(key: &str) -> bool {
 /// The configuration in force, and the way to another.
 pub(super) struct Reloader {
     launch: Launch,
+    /// The TCP address, whatever the file says meanwhile.
+    listen: SocketAddr,
     engine: Arc<Engine>,
     server: OnceLock<Handle>,
     notes: Notes,
@@ -54,6 +57,7 @@ impl Reloader {
     ) -> Reloader {
         Reloader {
             launch,
+            listen: effective.config.server.listen,
             engine: Arc::clone(engine),
             server: OnceLock::new(),
             notes,
@@ -77,6 +81,7 @@ impl Reloader {
     fn apply(&self) -> Result<ReloadReport, String> {
         let server = self.server.get().ok_or("the daemon is still starting")?;
         let mut newer = self.launch.resolve().map_err(|error| error.to_string())?;
+        newer.check_at(self.listen)?;
         let engine = self.engine.reconfigure(&newer.config.options());
         let mut stuck = engine.map_err(|error| error.to_string())?;
         if stuck.contains(&"sync") {

@@ -164,7 +164,6 @@ impl Reporter {
 #[derive(Default)]
 struct Story {
     serving: Option<Serving>,
-    stopping: bool,
     recovered: String,
     refusal: Option<String>,
     told: String,
@@ -226,11 +225,15 @@ impl Story {
             }
             Note::Stopping => {
                 self.serving = None;
-                self.stopping = true;
                 // The stop's first sign is told whenever the start's last one was.
                 self.extended = None;
-                let line = "stopping: waiting for requests under way";
-                self.tell(&[NotifyState::Stopping], line);
+                let mut states = vec![NotifyState::Stopping];
+                if sd_notify::watchdog_enabled().is_some() {
+                    // The engine that closes cannot be probed, and a sync of a large table is one silent
+                    // call: from here on the manager's stop timeout alone judges.
+                    states.push(NotifyState::WatchdogUsec(u32::MAX));
+                }
+                self.tell(&states, "stopping: waiting for requests under way");
             }
         }
     }
@@ -242,12 +245,7 @@ impl Story {
             return;
         }
         self.extended = Some(Instant::now());
-        let mut states = vec![NotifyState::ExtendTimeoutUsec(EXTENSION_US)];
-        if self.stopping {
-            // Nobody else feeds it any more: the engine that closes cannot be probed.
-            states.push(NotifyState::Watchdog);
-        }
-        self.tell(&states, line);
+        self.tell(&[NotifyState::ExtendTimeoutUsec(EXTENSION_US)], line);
     }
 
     /// Tells `states`, and what the daemon that serves is doing if that has changed.

@@ -49,8 +49,12 @@ impl Watchdog {
             .spawn(move || {
                 let mut judge = Judge::default();
                 loop {
-                    act(judge.judge(look(pause)), limit);
-                    if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+                    let look = look(pause);
+                    // One that failed has taken its time already. The next follows at once: slow syncs
+                    // that come to their ends between two looks would count as none.
+                    let rest = look.as_ref().map_or(Duration::ZERO, |()| pause);
+                    act(judge.judge(look), limit);
+                    if stopped.recv_timeout(rest) != Err(RecvTimeoutError::Timeout) {
                         return;
                     }
                 }

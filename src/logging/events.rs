@@ -12,11 +12,15 @@ const TARGET: &str = "atlaskv::storage";
 /// Takes the engine's events into the log.
 #[must_use]
 pub fn event_sink() -> EventSink {
-    // Long work says now and then how far it is, not with every step; writers that wait say so once and
-    // not each of them.
+    // Work that takes long says now and then how far it is, what is soon done nothing; writers that wait
+    // say so once and not each of them.
     let (progress, stall) = (Throttle::default(), Throttle::default());
     Arc::new(move |event| {
         let due = match event {
+            Event::Replaying { bytes: 0, .. } | Event::Closing { bytes: 0, .. } => {
+                progress.restart();
+                false
+            }
             Event::Replaying { .. } | Event::Closing { .. } => progress.is_due(),
             Event::Stalled { .. } => stall.is_due(),
             _ => true,

@@ -24,6 +24,13 @@ impl Throttle {
         }
         due
     }
+
+    /// Lets nothing through for the next five seconds.
+    pub(crate) fn restart(&self) {
+        if let Ok(mut last) = self.0.try_lock() {
+            *last = Some(Instant::now());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -37,5 +44,12 @@ mod tests {
         assert!(!throttle.is_due());
         *throttle.0.lock().unwrap() = Instant::now().checked_sub(INTERVAL);
         assert!(throttle.is_due());
+    }
+
+    #[test]
+    fn after_a_restart_nothing_is_logged_for_a_while() {
+        let throttle = Throttle::default();
+        throttle.restart();
+        assert!(!throttle.is_due());
     }
 }

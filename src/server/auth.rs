@@ -153,10 +153,11 @@ impl Gate {
     }
 }
 
-/// What counts as one address: of IPv6 the network, since one host has as many addresses as it likes.
+/// What counts as one address: of IPv6 the network, since one host has as many addresses as it likes. A
+/// socket for both (systemd makes such) tells IPv4 addresses as one network of IPv6, which they are not.
 fn source(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
+    match address.to_canonical() {
+        address @ IpAddr::V4(_) => address,
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
     }
 }
@@ -230,6 +231,15 @@ mod tests {
         let same = parse("2001:db8::ffff:0:0:1");
         assert_eq!(wrong(&gate, same, now), Verdict::TooMany);
         assert_eq!(wrong(&gate, parse("2001:db8:0:1::1"), now), Verdict::Wrong);
+    }
+
+    #[test]
+    fn ipv4_through_a_socket_of_ipv6_is_ipv4() {
+        let (gate, now) = (Gate::default(), Instant::now());
+        let parse = |text: &str| text.parse::<IpAddr>().unwrap();
+        use_up(&gate, parse("::ffff:192.0.2.1"), now);
+        assert_eq!(right(&gate, parse("192.0.2.1"), now), Verdict::TooMany);
+        assert_eq!(right(&gate, parse("::ffff:192.0.2.2"), now), Verdict::Right);
     }
 
     #[test]

@@ -530,6 +530,7 @@ fn error_code(error: &AtlasError) -> ErrorCode {
         AtlasError::OverBudget { .. } => ErrorCode::Busy,
         AtlasError::NewerFormat { .. }
         | AtlasError::Locked { .. }
+        | AtlasError::OthersDirectory { .. }
         | AtlasError::NotAStore { .. }
         | AtlasError::InvalidOption { .. } => ErrorCode::Internal,
     }

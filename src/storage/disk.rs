@@ -11,9 +11,9 @@
 
 use std::any::Any;
 use std::fmt::Debug;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -249,6 +249,10 @@ impl Disk for RealDisk {
     fn lock(&self, dir: &Path) -> Result<DirLock> {
         let path = dir.join(file_name::LOCK);
         let failed = |source| AtlasError::io("lock", &path, source);
+        // Whoever holds it is told first, and nothing is made where we must not be.
+        if !path.exists() {
+            check_owner(dir)?;
+        }
         let mut options = OpenOptions::new();
         options
             .read(true)
@@ -267,6 +271,7 @@ impl Disk for RealDisk {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
+        check_owner(dir)?;
         let owner = format!("{} {}\n", std::process::id(), program_name());
         file.set_len(0).map_err(failed)?;
         file.write_all_at(owner.as_bytes(), 0).map_err(failed)?;
@@ -282,6 +287,18 @@ impl Disk for RealDisk {
         }
         Ok(u64::from_le_bytes(bytes))
     }
+}
+
+/// Keeps root out of another user's directory: the files that it made there would be root's, and the daemon,
+/// which runs as that user, could not open them at its next start.
+fn check_owner(dir: &Path) -> Result<()> {
+    let metadata = fs::metadata(dir).map_err(|source| AtlasError::io("open", dir, source))?;
+    let owner = metadata.uid();
+    if rustix::process::geteuid().is_root() && owner != 0 {
+        let path = dir.to_path_buf();
+        return Err(AtlasError::OthersDirectory { path, owner });
+    }
+    Ok(())
 }
 
 fn program_name() -> String {
@@ -348,5 +365,31 @@ impl DiskFile for RealFile {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_stays_out_of_another_users_directory() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(dir.path(), Some(1), None).unwrap();
+        let refused = RealDisk.lock(dir.path()).unwrap_err();
+        assert!(
+            matches!(refused, AtlasError::OthersDirectory { owner: 1, .. }),
+            "{refused}"
+        );
+        assert!(!dir.path().join(file_name::LOCK).exists());
+        std::os::unix::fs::chown(dir.path(), Some(0), None).unwrap();
+        let _held = RealDisk.lock(dir.path()).unwrap();
+        std::os::unix::fs::chown(dir.path(), Some(1), None).unwrap();
+        // Who holds it is told first.
+        let locked = RealDisk.lock(dir.path()).unwrap_err();
+        assert!(matches!(locked, AtlasError::Locked { .. }), "{locked}");
     }
 }

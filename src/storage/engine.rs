@@ -43,7 +43,7 @@ impl Engine {
     /// starts the threads.
     ///
     /// # Errors
-    /// `InvalidOption`, `Locked`, `NotAStore`, `NewerFormat`; `SyncedDataDamaged`, `MissingFile`,
+    /// `InvalidOption`, `Locked`, `OthersDirectory`, `NotAStore`, `NewerFormat`; `SyncedDataDamaged`, `MissingFile`,
     /// `MissingManifest` and `Corrupt` when starting would lose synced data; `Io`.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<Engine> {
         options.check()?;

@@ -147,6 +147,18 @@ pub enum AtlasError {
         /// The process, and its unit where it has one.
         holder: String,
     },
+    /// Root would leave files that the directory's owner cannot open.
+    #[error(
+        "{} belongs to another user (uid {owner}), who could not open what root writes there: run this \
+         as that user, for the service: runuser -u atlaskv -- COMMAND",
+        path.display()
+    )]
+    OthersDirectory {
+        /// The data directory.
+        path: PathBuf,
+        /// The user's number.
+        owner: u32,
+    },
     /// Writing has stopped because a sync failed; reads go on.
     #[error("read-only since a sync failed ({reason}): restart atlaskvd to recover")]
     ReadOnly {
@@ -299,7 +311,7 @@ fn remedy(error: &io::Error) -> &'static str {
         }
         io::ErrorKind::PermissionDenied => {
             "; the data directory and its files must belong to the user that runs this (atlaskv for \
-             the service), with mode 0700 and 0600: see chown and chmod, or run as that user or root"
+             the service: chown -R atlaskv: DIR), with mode 0700 and 0600, or run as that user"
         }
         _ => "",
     }

@@ -86,6 +86,8 @@ impl Config {
 pub(super) fn read(file: &Path) -> Result<(Vec<ConfigItem>, Vec<String>)> {
     let flags = Flags {
         config: Some(file.to_path_buf()),
+        // A check: systemd may give the daemon a token that cannot be seen from here.
+        check_config: true,
         ..Flags::default()
     };
     daemon::resolve(flags)
@@ -124,10 +126,12 @@ fn advise(items: &[ConfigItem]) -> Vec<String> {
              its drop-in network.conf is installed (atlaskv-ctl doctor looks)"
                 .to_owned(),
         );
-        advice.push(match value("server.token") {
-            "set" => "the token and all data go over the network in the clear".to_owned(),
-            _ => "clients need no token: whoever reaches the port reads and writes everything"
-                .to_owned(),
+        let open =
+            value("server.token") != "set" && value("server.allow_unauthenticated") == "true";
+        advice.push(if open {
+            "clients need no token: whoever reaches the port reads and writes everything".to_owned()
+        } else {
+            "the token and all data go over the network in the clear".to_owned()
         });
     }
     if value("storage.sync") == "os-default" {
@@ -238,6 +242,8 @@ impl Difference {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn item(key: &str, value: &str, origin: &str) -> ConfigItem {
@@ -270,11 +276,24 @@ mod tests {
         assert_eq!(found, [("server.admin_socket", true), ("log.level", false)]);
     }
 
+    /// systemd's token is for the daemon alone: without it a file is not wrong.
+    #[test]
+    fn a_token_that_only_the_daemon_sees_may_be_there() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"[server]\nlisten = \"192.0.2.1:1\"\n")
+            .unwrap();
+        let (items, advice) = read(file.path()).unwrap();
+        assert!(advice[0].contains("credential \"token\""), "{advice:?}");
+        let advice = advise(&items).join(" ");
+        assert!(!advice.contains("no token"), "{advice}");
+    }
+
     #[test]
     fn advice_is_given_for_what_is_open() {
         let open = [
             item("server.listen", "0.0.0.0:1", "default"),
             item("server.token", "none", "default"),
+            item("server.allow_unauthenticated", "true", "file /a:1"),
         ];
         let advice = advise(&open).join(" ");
         assert!(

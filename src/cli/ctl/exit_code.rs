@@ -22,6 +22,12 @@ pub(super) fn failure(error: ClientError) -> Failure {
         _ => "protocol-error".to_owned(),
     };
     let message = match error {
+        ClientError::Server {
+            code: ErrorCode::NotAuthenticated,
+            ..
+        } => "the daemon wants a token over TCP: name the file that holds it (--token-file, \
+             ATLASKV_TOKEN_FILE), or its Unix socket, which wants none (--socket)"
+            .to_owned(),
         ClientError::Server { message, .. } => message,
         ClientError::Unreachable { ref source, .. } => format!("{error}{}", advice(source)),
         other => other.to_string(),

@@ -1,11 +1,14 @@
 //! The store's figures: asked for once, then looked up by name, shown to people, kept for programs.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use super::Result;
 use super::exit_code::failure;
 use crate::cli::json::{Object, lsn};
 use crate::cli::words::{self, bytes, counted};
 use crate::client::{Client, StatValue};
 use crate::exit::Exit;
+use crate::logging::Rfc3339;
 
 use crate::cli::Failure;
 
@@ -187,6 +190,12 @@ fn human(name: &str, value: &StatValue) -> String {
         StatValue::Number(number) if name.ends_with("_us") && *number >= 1000 => {
             format!("{number} ({})", words::duration_us(*number))
         }
+        StatValue::Number(0) if name.ends_with("_unix_s") => "-".to_owned(),
+        StatValue::Number(number) if name.ends_with("_unix_s") => {
+            let time = UNIX_EPOCH.checked_add(Duration::from_secs(*number));
+            let time = time.map_or_else(String::new, |time| Rfc3339(time).to_string());
+            format!("{number} ({time})")
+        }
         StatValue::Number(number) if name.ends_with("_s") && *number >= 60 => {
             format!("{number} ({})", words::duration_s(*number))
         }
@@ -229,6 +238,9 @@ mod tests {
         assert_eq!(human("state", &text("running")), "running");
         assert_eq!(human("state_reason", &text("")), "-");
         assert_eq!(human("uptime_s", &number(7325)), "7325 (2 h 2 min)");
+        let started = human("started_unix_s", &number(1_795_474_521));
+        assert_eq!(started, "1795474521 (2026-11-23T22:55:21.000Z)");
+        assert_eq!(human("last_flush_unix_s", &number(0)), "-");
         assert_eq!(human("stall_us", &number(7325)), "7325 (7.3 ms)");
     }
 

@@ -24,7 +24,9 @@ pub(super) struct Health {}
 
 impl Health {
     pub(super) fn run(self, session: &mut Session) -> Result<()> {
-        let mut client = session.target.connect_within(Plane::Data, PATIENCE)?;
+        let mut client = session
+            .target
+            .connect_within(Plane::Observation, PATIENCE)?;
         let figures = Figures::ask(&mut client)?;
         if let Some(failure) = refusal(&figures) {
             return Err(failure);

@@ -30,7 +30,7 @@ pub(super) struct Latency {}
 
 impl Latency {
     pub(super) fn run(self, session: &mut Session) -> Result<()> {
-        let mut client = session.connect(Plane::Data)?;
+        let mut client = session.connect(Plane::Observation)?;
         let operations = Figures::ask(&mut client)?.operations();
         if session.output.is_json() {
             let latency: Object = operations.into_iter().map(json).collect();

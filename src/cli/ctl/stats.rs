@@ -32,7 +32,7 @@ pub(super) struct Stats {
 
 impl Stats {
     pub(super) fn run(self, session: &mut Session) -> Result<()> {
-        let mut client = session.connect(Plane::Data)?;
+        let mut client = session.connect(Plane::Observation)?;
         if let Some(seconds) = self.watch {
             let count = self.count.map(NonZeroU64::get);
             return Watch::new(seconds, count).run(&mut client, &mut session.output);

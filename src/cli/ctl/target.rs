@@ -1,7 +1,7 @@
 //! Which daemon to talk to, and how.
 
 use std::env;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,14 +10,15 @@ use clap::Args;
 use super::Result;
 use super::exit_code::failure;
 use crate::cli::{Failure, files};
-use crate::client::{Client, ClientOptions, Token};
+use crate::client::{Client, ClientError, ClientOptions, Token};
 use crate::exit::Exit;
 use crate::protocol::MAX_TOKEN_SIZE;
 
 /// Where `atlaskvd` listens unless it is told otherwise.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7390";
 /// Where its socket is as a service, and as `make run` starts it.
-const DEFAULT_SOCKETS: [&str; 2] = ["/run/atlaskv/atlaskv.sock", "./atlaskv-data/atlaskv.sock"];
+const DEFAULT_SOCKETS: [&str; 2] = [SERVICE_SOCKET, "./atlaskv-data/atlaskv.sock"];
+const SERVICE_SOCKET: &str = "/run/atlaskv/atlaskv.sock";
 /// Seconds to wait for an answer unless told otherwise: longer than the 60 s for which a server lets a
 /// write wait for its disk.
 const DEFAULT_TIMEOUT: u64 = 90;
@@ -30,13 +31,17 @@ pub(super) enum Plane {
     /// Administration, or something else that can take long: its answer is waited for as long as it
     /// takes, unless a time is named.
     PatientData,
+    /// What is asked of the daemon about itself: as data, but where nothing is named the service's Unix
+    /// socket comes first for those who may use it. It wants no token, and a full server answers there.
+    Observation,
     /// Administration: the Unix socket.
     Administration,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Target {
-    /// The daemon's TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]
+    /// The daemon's TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]; of
+    /// stats, latency, health and check first the service's socket, where it may be used
     #[arg(long, global = true, value_name = "HOST:PORT")]
     addr: Option<String>,
 
@@ -63,6 +68,30 @@ enum Way {
     Unix(PathBuf),
 }
 
+/// What the environment names; an empty variable names nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Environment {
+    address: Option<String>,
+    socket: Option<PathBuf>,
+    token_file: Option<PathBuf>,
+}
+
+impl Environment {
+    fn read() -> Environment {
+        let path = |name| {
+            let value = env::var_os(name).filter(|value| !value.is_empty());
+            value.map(PathBuf::from)
+        };
+        Environment {
+            address: env::var("ATLASKV_ADDR")
+                .ok()
+                .filter(|text| !text.is_empty()),
+            socket: path("ATLASKV_SOCKET"),
+            token_file: path("ATLASKV_TOKEN_FILE"),
+        }
+    }
+}
+
 impl Target {
     pub(super) fn connect(&self, plane: Plane) -> Result<Client> {
         self.connect_with(plane, self.options(plane))
@@ -81,11 +110,18 @@ impl Target {
     }
 
     fn connect_with(&self, plane: Plane, mut options: ClientOptions) -> Result<Client> {
-        let connected = match self.way(plane)? {
+        let environment = Environment::read();
+        if plane == Plane::Observation && self.names_nothing(&environment) {
+            match Client::connect_unix(Path::new(SERVICE_SOCKET), options.clone()) {
+                // There is none, or not for us.
+                Err(ClientError::Unreachable { .. }) => {}
+                connected => return connected.map_err(failure),
+            }
+        }
+        let connected = match self.way(plane, environment.clone())? {
             Way::Tcp(address) => {
                 check_address(&address)?;
-                let file = env::var_os("ATLASKV_TOKEN_FILE").filter(|path| !path.is_empty());
-                let file = self.token_file.clone().or(file.map(PathBuf::from));
+                let file = self.token_file.clone().or(environment.token_file);
                 options.token = file.as_deref().map(read_token).transpose()?;
                 Client::connect(&address, options)
             }
@@ -96,7 +132,8 @@ impl Target {
 
     fn options(&self, plane: Plane) -> ClientOptions {
         let timeout = Duration::from_secs(self.timeout.unwrap_or(DEFAULT_TIMEOUT));
-        let patient = plane != Plane::Data && self.timeout.is_none();
+        let patient =
+            matches!(plane, Plane::PatientData | Plane::Administration) && self.timeout.is_none();
         ClientOptions {
             connect_timeout: timeout.min(ClientOptions::default().connect_timeout),
             read_timeout: (!patient).then_some(timeout),
@@ -106,15 +143,20 @@ impl Target {
         }
     }
 
-    fn way(&self, plane: Plane) -> Result<Way> {
-        let address = env::var("ATLASKV_ADDR")
-            .ok()
-            .filter(|text| !text.is_empty());
-        let socket = env::var_os("ATLASKV_SOCKET").filter(|path| !path.is_empty());
-        let socket = socket.map(PathBuf::from);
+    /// Whether it is left to us which daemon it is, and how to reach it.
+    fn names_nothing(&self, environment: &Environment) -> bool {
+        self.addr.is_none()
+            && self.socket.is_none()
+            && self.token_file.is_none()
+            && *environment == Environment::default()
+    }
+
+    fn way(&self, plane: Plane, environment: Environment) -> Result<Way> {
         match plane {
-            Plane::Data | Plane::PatientData => Ok(self.data_way(address, socket)),
-            Plane::Administration => self.administration_way(socket, &DEFAULT_SOCKETS),
+            Plane::Data | Plane::PatientData | Plane::Observation => {
+                Ok(self.data_way(environment.address, environment.socket))
+            }
+            Plane::Administration => self.administration_way(environment, &DEFAULT_SOCKETS),
         }
     }
 
@@ -129,18 +171,26 @@ impl Target {
         named.unwrap_or_else(|| Way::Tcp(DEFAULT_ADDRESS.to_owned()))
     }
 
-    /// A socket that is named, or the first default that is there. An address alone may be another
-    /// daemon's than the default socket, so it is refused.
-    fn administration_way(&self, socket: Option<PathBuf>, defaults: &[&str]) -> Result<Way> {
-        if let Some(path) = self.socket.clone().or(socket) {
+    /// A socket that is named, or the first default that is there; of none that we may see, the first that
+    /// is hidden from us, which is refused then with advice. An address alone may be another daemon's than
+    /// the default socket, so it is refused.
+    fn administration_way(&self, environment: Environment, defaults: &[&str]) -> Result<Way> {
+        if let Some(path) = self.socket.clone().or(environment.socket) {
             return Ok(Way::Unix(path));
         }
-        if self.addr.is_some() {
+        if self.addr.is_some() || environment.address.is_some() {
             return Err(Failure::usage(
-                "administration needs the daemon's Unix socket: name it with --socket",
+                "administration needs the daemon's Unix socket: an address is named, so name the socket \
+                 too (--socket, ATLASKV_SOCKET)",
             ));
         }
-        let found = defaults.iter().find(|path| Path::new(path).exists());
+        let is_there = |path: &&&str| Path::new(path).exists();
+        let is_hidden = |path: &&&str| {
+            let error = Path::new(path).try_exists().err();
+            error.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        };
+        let found = defaults.iter().find(is_there);
+        let found = found.or_else(|| defaults.iter().find(is_hidden));
         found.map(|path| Way::Unix(path.into())).ok_or_else(|| {
             let tried = defaults.join(" nor ");
             Failure::new(
@@ -226,7 +276,10 @@ mod tests {
 
     #[test]
     fn administration_goes_over_the_socket_that_is_named_or_found() {
-        let socket = || Some(PathBuf::from("/env"));
+        let socket = || Environment {
+            socket: Some(PathBuf::from("/env")),
+            ..Environment::default()
+        };
         let named = target(Some("flag:1"), Some("/flag"));
         assert_eq!(
             named.administration_way(socket(), &[]).unwrap(),
@@ -237,8 +290,28 @@ mod tests {
             none.administration_way(socket(), &[]).unwrap(),
             unix("/env")
         );
-        let found = none.administration_way(None, &["/no/such", "/"]).unwrap();
-        assert_eq!(found, unix("/"));
+        let found = none.administration_way(Environment::default(), &["/no/such", "/"]);
+        assert_eq!(found.unwrap(), unix("/"));
+    }
+
+    #[test]
+    fn the_service_is_observed_over_its_socket_only_when_nothing_else_is_named() {
+        let nothing = Environment::default();
+        assert!(target(None, None).names_nothing(&nothing));
+        assert!(!target(Some("flag:1"), None).names_nothing(&nothing));
+        assert!(!target(None, Some("/flag")).names_nothing(&nothing));
+        let with_token = Target {
+            token_file: Some(PathBuf::from("/token")),
+            ..target(None, None)
+        };
+        assert!(!with_token.names_nothing(&nothing));
+        let address = Environment {
+            address: Some("env:1".to_owned()),
+            ..Environment::default()
+        };
+        assert!(!target(None, None).names_nothing(&address));
+        let way = target(None, None).way(Plane::Observation, nothing);
+        assert_eq!(way.unwrap(), tcp(DEFAULT_ADDRESS));
     }
 
     #[test]
@@ -263,13 +336,20 @@ mod tests {
     #[test]
     fn without_a_socket_administration_says_what_was_tried() {
         let failure = target(None, None)
-            .administration_way(None, &["/no/such", "/nor/such"])
+            .administration_way(Environment::default(), &["/no/such", "/nor/such"])
             .unwrap_err();
         assert_eq!(failure.exit, Exit::Unreachable);
         for tried in ["--socket", "ATLASKV_SOCKET", "/no/such", "/nor/such"] {
             assert!(failure.message.contains(tried), "{}", failure.message);
         }
-        let failure = target(Some("flag:1"), None).administration_way(None, &["/"]);
+        let nothing = Environment::default();
+        let failure = target(Some("flag:1"), None).administration_way(nothing, &["/"]);
+        assert_eq!(failure.unwrap_err().exit, Exit::Usage);
+        let address = Environment {
+            address: Some("env:1".to_owned()),
+            ..Environment::default()
+        };
+        let failure = target(None, None).administration_way(address, &["/"]);
         assert_eq!(failure.unwrap_err().exit, Exit::Usage);
     }
 }

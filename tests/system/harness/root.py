@@ -70,7 +70,7 @@ def clean():
     )
     if done.returncode != 0:
         shutil.rmtree(making, ignore_errors=True)
-        raise host.Skip(f"mmdebstrap failed: {done.stdout[-600:].strip()}")
+        raise RuntimeError(f"mmdebstrap failed: {done.stdout[-600:].strip()}")
     making.rename(root)
     return root
 

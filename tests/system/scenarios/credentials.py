@@ -26,6 +26,8 @@ def present(s, m):
     m.write("/root/wrong", "guess-guess-guess-guess\n", 0o600)
     m.must("systemctl restart atlaskv")
     s.does(m, "with a token, a client without one is refused", "atlaskv-ctl get a", code=8, says="token")
+    s.does(m, "root asks how it is without one", "atlaskv-ctl stats && atlaskv-ctl health && atlaskv-ctl check")
+    s.does(m, "over TCP nobody does", "atlaskv-ctl --addr 127.0.0.1:7390 health", code=8, says="token")
     s.does(m, "with the token it is served", "atlaskv-ctl --token-file /root/token get a", says="^1$")
     s.does(m, "the admin socket needs none", "atlaskv-ctl --socket /run/atlaskv/atlaskv.sock get a", says="^1$")
     s.does(

@@ -107,7 +107,9 @@ impl Check {
 
     fn judge(&self, session: &Session) -> Result<Verdict, Failure> {
         let subjects = self.subjects()?;
-        let mut client = session.target.connect_within(Plane::Data, PATIENCE)?;
+        let mut client = session
+            .target
+            .connect_within(Plane::Observation, PATIENCE)?;
         let before = Figures::ask(&mut client)?;
         let mut measured = Vec::new();
         for subject in subjects {

@@ -48,6 +48,7 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
     open_files(patient, report);
     memory(patient, report);
     configuration(patient, report);
+    token(patient, report);
     if let Some(unit) = &patient.unit {
         self::unit(patient, unit, report);
     }
@@ -271,6 +272,27 @@ fn configuration(patient: &Patient, report: &mut Report) {
                 report.add(Severity::Warning, subject, what, mend);
             }
         }
+    }
+}
+
+/// A token that was written or changed since the start: systemd hands it over then only, so whoever
+/// reloads may believe that it is wanted. Root alone sees both.
+fn token(patient: &Patient, report: &mut Report) {
+    let name = &patient.unit_name;
+    let base = name.trim_end_matches(".service");
+    let file = match base.split_once('@') {
+        Some((_, instance)) => format!("/etc/atlaskv/{instance}.token"),
+        None => "/etc/atlaskv/token".to_owned(),
+    };
+    let handed_over = format!("/run/credentials/{name}/token");
+    let [file_says, in_force] = [&file, &handed_over].map(|path| patient.host.read(path));
+    let (Some(file_says), Some(in_force)) = (file_says, in_force) else {
+        return;
+    };
+    if file_says.trim_end() != in_force.trim_end() {
+        let what = format!("{file} is not in force: systemd hands a token over at a start only");
+        let mend = format!("systemctl restart {name}");
+        report.add(Severity::Warning, "token", what, mend);
     }
 }
 

@@ -227,6 +227,20 @@ fn a_unit_that_drifts_is_found() {
 }
 
 #[test]
+fn a_token_that_is_not_in_force_is_found() {
+    let machine = Machine::new();
+    machine.file("etc/atlaskv/token", "a new one\n");
+    assert_eq!(machine.report().findings, []);
+    machine.file("run/credentials/atlaskv.service/token", "none");
+    let finding = machine.finding();
+    assert_eq!(finding.subject, "token");
+    assert_eq!(finding.mend, "systemctl restart atlaskv.service");
+    assert!(!finding.what.contains("a new one"), "{finding:?}");
+    machine.file("run/credentials/atlaskv.service/token", "a new one\n");
+    assert_eq!(machine.report().findings, []);
+}
+
+#[test]
 fn packets_that_are_dropped_are_found() {
     let mut machine = Machine::new();
     machine.config[1].1 = "0.0.0.0:7390".to_owned();
