@@ -13,6 +13,8 @@ use clap_mangen::Man;
 
 const CONFIGURATION: &str = include_str!("../config/atlaskv.toml");
 const OVERVIEW: &str = include_str!("atlaskv.7.in");
+/// What no command line says of the daemon.
+const DAEMON: &str = include_str!("atlaskvd.8.in");
 const CHANGELOG: &str = include_str!("debian/changelog");
 
 /// Every page, with its section.
@@ -89,6 +91,9 @@ fn tool(command: &Command, section: u8) -> io::Result<String> {
     }
     if let Some(examples) = examples(command) {
         _ = writeln!(page, ".SH EXAMPLES\n{}", literal(&examples));
+    }
+    if section == 8 {
+        page.push_str(DAEMON);
     }
     page.push_str(&exit_status());
     page.push_str(&see_also(name));
