@@ -2,8 +2,9 @@
 //!
 //! Start: flags, inherited sockets and file, the process's limits, the engine (lock and recovery), the
 //! admin socket, TCP, and one line that says that it is ready. Stop, on SIGTERM or SIGINT: nothing new is
-//! accepted, what was received is answered, the engine flushes, syncs and writes its clean mark. A second
-//! signal does not wait for connections any more. SIGHUP reads the configuration again.
+//! accepted, what was received is answered, the engine flushes, syncs and writes its clean mark. Another
+//! signal does not wait for connections any more, or for the final flush. SIGHUP reads the configuration
+//! again.
 //!
 //! - `flags`, `inherited` and `token` are what the process is given; `effective` joins them with the file.
 //! - `reload` changes what can change while it runs.
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -62,6 +64,8 @@ enum Wish {
     WritingStopped,
     /// The server that stops has no connection left.
     Drained,
+    /// The store is closed.
+    Closed,
 }
 
 /// Why the daemon ends other than well.
@@ -249,7 +253,7 @@ fn run(
         inbox,
     };
     let served = daemon.serve(&config, inherited, settings);
-    let closed = engine.close().map_err(Failure::Engine);
+    let closed = daemon.close();
     served.and(closed)?;
     log::info!(message_id = message::STOPPED; "stopped: everything is flushed and synced");
     Ok(())
@@ -342,7 +346,7 @@ impl Daemon {
                 }
                 Ok(Wish::WritingStopped) => return Err(Failure::SyncFailed),
                 // Senders live as long as this thread does, and nothing drains before the stop.
-                Ok(Wish::Drained) | Err(_) => return Ok(()),
+                Ok(Wish::Drained | Wish::Closed) | Err(_) => return Ok(()),
             }
         }
     }
@@ -355,7 +359,7 @@ impl Daemon {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.inbox.recv_timeout(left) {
                 Ok(Wish::Drained) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Wish::WritingStopped | Wish::Reload) => {}
+                Ok(Wish::WritingStopped | Wish::Reload | Wish::Closed) => {}
                 Ok(Wish::Stop { signal }) => {
                     log::warn!("{signal} again: not waiting for connections");
                     return;
@@ -367,6 +371,33 @@ impl Daemon {
                     return;
                 }
             }
+        }
+    }
+
+    /// Closes the store. Another signal leaves out the final flush.
+    fn close(&self) -> Result<(), Failure> {
+        let (engine, closed) = (Arc::clone(&self.engine), self.wishes.clone());
+        let closing = thread::Builder::new().name("close".to_owned());
+        let closing = closing.spawn(move || {
+            let outcome = engine.close();
+            // Nobody waits any more when the daemon ends by itself.
+            let _ = closed.send(Wish::Closed);
+            outcome
+        });
+        let closing = closing.map_err(cannot("start a thread"))?;
+        loop {
+            match self.inbox.recv() {
+                Ok(Wish::Stop { signal }) => {
+                    log::warn!("{signal} again: no final flush, the next start replays the log");
+                    self.engine.hurry();
+                }
+                Ok(Wish::Closed) | Err(_) => break,
+                Ok(Wish::Reload | Wish::WritingStopped | Wish::Drained) => {}
+            }
+        }
+        match closing.join() {
+            Ok(outcome) => Ok(outcome?),
+            Err(panic) => std::panic::resume_unwind(panic),
         }
     }
 }

@@ -312,6 +312,8 @@ impl Core {
             wake = match more {
                 Ok(true) => Wake::Rung,
                 Ok(false) => self.flush_bell.wait(self.housekeeping_turn(behind)),
+                // Whoever closes the store tries once more, and tells.
+                Err(_) if self.flush_bell.is_stopping() => Wake::Stop,
                 Err(error) => {
                     self.report_failure("a flush", &error);
                     self.flush_bell.pause(RETRY)

@@ -1,8 +1,10 @@
 //! The end of a run, and how far its final flush is.
 
+use std::sync::atomic::Ordering;
+
 use super::core::{Core, lock};
 use super::disk::count;
-use super::error::Result;
+use super::error::{AtlasError, Result};
 use super::event::Event;
 use super::progress::{Gauge, Progress};
 use super::wal::Kind;
@@ -19,6 +21,10 @@ impl Progress for ClosingProgress<'_> {
             self.0.tell_closing(gauge);
         }
     }
+
+    fn is_wanted(&self) -> bool {
+        !self.0.is_hurried()
+    }
 }
 
 impl Core {
@@ -27,6 +33,10 @@ impl Core {
         let gauge = Gauge::new(self.bytes_in_memory());
         self.tell_closing(&gauge);
         *lock(&self.closing) = Some(gauge);
+    }
+
+    fn is_hurried(&self) -> bool {
+        self.hurried.load(Ordering::Acquire)
     }
 
     pub(crate) fn closing_progress(&self) -> ClosingProgress<'_> {
@@ -57,9 +67,13 @@ impl Core {
         }
     }
 
-    /// The end of a run: everything in tables, and a synced mark that says so.
+    /// The end of a run: everything in tables, or when it was hurried in the log, and a synced mark that
+    /// says so.
     pub(crate) fn shut_down(&self) -> Result<()> {
-        let flushed = self.flush_all();
+        let flushed = match self.flush_all() {
+            Err(AtlasError::Closed) if self.is_hurried() => Ok(()),
+            flushed => flushed,
+        };
         // Where there is no room for tables, the log at least is durable.
         let synced = self.durability.sync();
         flushed?;

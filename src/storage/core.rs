@@ -96,6 +96,8 @@ pub(crate) struct Core {
     pub(crate) closed: AtomicBool,
     /// How far the final flush is, in bytes of memory, while the store is being closed.
     pub(crate) closing: Mutex<Option<Gauge>>,
+    /// Nobody waits for the final flush.
+    pub(crate) hurried: AtomicBool,
     /// Whether the engine has threads of its own.
     pub(crate) background: bool,
     events: Option<EventSink>,
@@ -160,6 +162,7 @@ impl Core {
             counters: Counters::default(),
             closed: AtomicBool::new(false),
             closing: Mutex::default(),
+            hurried: AtomicBool::new(false),
             flushed: Pulse::default(),
             flush_bell: Bell::default(),
             compact_bell: Bell::default(),

@@ -55,6 +55,7 @@ fn write(
         if unnoted >= NOTED {
             progress.note(unnoted, unnoted);
             unnoted = 0;
+            check_wanted(progress)?;
         }
     }
     let Some(info) = builder.finish()? else {
@@ -62,7 +63,7 @@ fn write(
     };
     let index = table::read_back(disk, &path, &info, &mut |bytes| {
         progress.note(0, bytes);
-        Ok(())
+        check_wanted(progress)
     })?;
     if info.entries != count(memtable.entries()) {
         let detail = format!(
@@ -73,4 +74,12 @@ fn write(
         return Err(AtlasError::corrupt(&path, 0, detail));
     }
     Ok(Some((info, index)))
+}
+
+fn check_wanted(progress: &dyn Progress) -> Result<()> {
+    if progress.is_wanted() {
+        Ok(())
+    } else {
+        Err(AtlasError::Closed)
+    }
 }

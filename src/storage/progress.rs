@@ -11,6 +11,11 @@ const STEP: usize = 2 * MIB;
 pub(crate) trait Progress {
     /// `work` bytes were read or written, and the end is `nearer` bytes nearer.
     fn note(&mut self, nearer: u64, work: u64);
+
+    /// Whether the work is still wanted.
+    fn is_wanted(&self) -> bool {
+        true
+    }
 }
 
 /// How much of a whole is done: it never falls and never passes the whole.

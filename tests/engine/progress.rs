@@ -1,8 +1,8 @@
 //! How far a start and a stop are: told often enough, never falling, and to the end.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use atlaskv::storage::{Event, KIB, MIB, Options, ReplayStep, WalSyncStrategy};
+use atlaskv::storage::{Engine, Event, KIB, MIB, Options, ReplayStep, WalSyncStrategy};
 
 use crate::sim_disk::{Errno, Fault, SimDisk};
 use crate::store;
@@ -136,5 +136,35 @@ fn a_start_that_may_not_write_says_what_to_do() {
             let text = error.to_string();
             assert!(text.contains("/srv") && text.contains(advice), "{text}");
         }
+    }
+}
+
+#[test]
+fn a_stop_that_is_hurried_leaves_the_rest_to_the_next_start() {
+    let disk = SimDisk::new(1);
+    let mut hurrying = options(&Told::default());
+    hurrying.memtable_size = 32 * MIB;
+    let closing: Arc<OnceLock<Engine>> = Arc::default();
+    let engine = Arc::clone(&closing);
+    hurrying.events = Some(Arc::new(move |event| {
+        if let (Event::Closing { bytes: 1.., .. }, Some(engine)) = (event, engine.get()) {
+            engine.hurry();
+        }
+    }));
+    closing.set(store::open(&disk, &hurrying).unwrap()).unwrap();
+    let engine = closing.get().unwrap();
+    for number in 0..VALUES {
+        engine.put(&number.to_be_bytes(), &[7; 128 * KIB]).unwrap();
+    }
+    engine.close().unwrap();
+    assert_eq!(engine.stats().flushes, 0);
+
+    let next = store::open(&disk, &options(&Told::default())).unwrap();
+    let report = next.recovery_report();
+    assert!(report.clean_shutdown, "{report:?}");
+    assert_eq!(report.replayed_operations, VALUES);
+    for number in 0..VALUES {
+        let found = next.get(&number.to_be_bytes()).unwrap().unwrap();
+        assert_eq!(found.value.len(), 128 * KIB);
     }
 }

@@ -27,6 +27,8 @@ def run(s):
         atlaskv.fill(m, MEBIBYTES)
         slow_stop(s, m)
         m.must("systemctl start atlaskv")
+        hurried_stop(s, m)
+        m.must("systemctl start atlaskv")
         filled = atlaskv.fill(m, MEBIBYTES)
         m.must("systemctl kill -s KILL --kill-whom=main atlaskv")
         m.wait("it is dead", "systemctl is-failed atlaskv")
@@ -65,6 +67,23 @@ def slow_stop(s, m):
     s.does(
         m, "nothing is left to replay", "atlaskv-verify --format json /var/lib/atlaskv", says='"clean_shutdown":true'
     )
+
+
+def hurried_stop(s, m):
+    """The last flush would take long, and a second SIGTERM does without it."""
+    filled = atlaskv.fill(m, MEBIBYTES)
+    atlaskv.set_faults(m, SLOW_WRITES)
+    m.must("systemctl stop atlaskv --no-block")
+    m.wait("the final flush has begun", "systemctl show -P StatusText atlaskv | grep -q 'final flush'")
+    began = time.monotonic()
+    m.must("systemctl kill -s TERM --kill-whom=main atlaskv")
+    m.wait("it has ended", 'test "$(systemctl show -P ActiveState atlaskv)" = inactive')
+    s.check(f"a second SIGTERM ends it in {time.monotonic() - began:.1f} s", m.show("Result") == "success")
+    atlaskv.set_faults(m, "")
+    s.does(m, "it says so", "journalctl -u atlaskv -o cat", says="no final flush, the next start replays the log")
+    m.must("systemctl start atlaskv")
+    s.does(m, "and everything is there", f"atlaskv-ctl scan --prefix fill: | cmp - {filled}")
+    m.must("systemctl stop atlaskv")
 
 
 def slow_start(s, m, filled):
