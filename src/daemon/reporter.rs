@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use sd_notify::NotifyState;
 
 use super::serving::Serving;
-use crate::storage::{Engine, Event, ReplayStep};
+use crate::storage::{Engine, Event, percent};
 
 /// How often the status of a daemon that serves is looked at.
 const STATUS_INTERVAL: Duration = Duration::from_secs(5);
@@ -87,16 +87,10 @@ impl Notes {
                 segments,
                 bytes,
                 total_bytes,
-            } => {
-                let doing = match step {
-                    ReplayStep::Reading => "reading",
-                    ReplayStep::Writing => "replaying",
-                };
-                Note::Progress(format!(
-                    "recovering: {doing} segment {segment} of {segments}, {} %",
-                    percent(*bytes, *total_bytes)
-                ))
-            }
+            } => Note::Progress(format!(
+                "recovering: {step} segment {segment} of {segments}, {} %",
+                percent(*bytes, *total_bytes)
+            )),
             Event::Closing { bytes, total_bytes } => Note::Progress(format!(
                 "stopping: final flush, {} %",
                 percent(*bytes, *total_bytes)
@@ -111,10 +105,6 @@ impl Notes {
             let _ = sender.try_send(note);
         }
     }
-}
-
-fn percent(done: u64, whole: u64) -> u64 {
-    done.saturating_mul(100).checked_div(whole).unwrap_or(100)
 }
 
 /// The thread that tells.

@@ -1,19 +1,14 @@
 //! What a connection's session holds on to: scans that nobody can name, writes that wait.
 
-use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::auth::Gate;
-use super::budget::{Budget, Reservation};
+use super::budget::Reservation;
 use super::dispatch::Session;
-use super::handle::Pulse;
-use super::latency::Latency;
 use super::outbox::Outbox;
-use super::slowlog::SlowLog;
 use super::stream::Plane;
 use super::{Control, NoControl, Shared};
 use crate::config::Config;
-use crate::logging::Throttle;
 use crate::protocol::{ConfigItem, ErrorCode, ReloadReport, Request, Response, frame};
 use crate::storage::{Engine, Options, RealDisk};
 
@@ -21,21 +16,7 @@ pub(super) fn shared(dir: &tempfile::TempDir) -> Shared {
     let engine = Engine::open(RealDisk::shared(), dir.path(), Options::default()).unwrap();
     let mut settings = crate::daemon::settings(&Config::default(), 1, None);
     settings.read_timeout = Duration::from_millis(1);
-    Shared {
-        engine: Arc::new(engine),
-        control: Arc::new(NoControl),
-        database_id: String::new(),
-        budget: Budget::new(settings.max_inflight_bytes),
-        latency: Latency::default(),
-        slowlog: SlowLog::new(&settings),
-        settings: RwLock::new(Arc::new(settings)),
-        registry: Arc::default(),
-        gate: Gate::default(),
-        failures: Throttle::default(),
-        started: Instant::now(),
-        started_at: SystemTime::now(),
-        pulse: Pulse::default(),
-    }
+    Shared::new(Arc::new(engine), settings, Arc::new(NoControl))
 }
 
 /// Handles one request and returns its answer.

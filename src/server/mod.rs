@@ -110,6 +110,24 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(engine: Arc<Engine>, settings: Settings, control: Arc<dyn Control>) -> Shared {
+        Shared {
+            database_id: engine.stats().database_id,
+            engine,
+            control,
+            budget: Budget::new(settings.max_inflight_bytes),
+            latency: Latency::default(),
+            slowlog: SlowLog::new(&settings),
+            settings: RwLock::new(Arc::new(settings)),
+            registry: Arc::default(),
+            gate: Gate::default(),
+            failures: Throttle::default(),
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            pulse: Pulse::default(),
+        }
+    }
+
     /// The settings in force.
     fn settings(&self) -> Arc<Settings> {
         let settings = self.settings.read();
@@ -147,21 +165,7 @@ impl Server {
         let (wake, woken) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         woken.set_nonblocking(true)?;
-        let shared = Arc::new(Shared {
-            database_id: engine.stats().database_id,
-            engine,
-            control,
-            budget: Budget::new(settings.max_inflight_bytes),
-            latency: Latency::default(),
-            slowlog: SlowLog::new(&settings),
-            settings: RwLock::new(Arc::new(settings)),
-            registry: Arc::default(),
-            gate: Gate::default(),
-            failures: Throttle::default(),
-            started: Instant::now(),
-            started_at: SystemTime::now(),
-            pulse: Pulse::default(),
-        });
+        let shared = Arc::new(Shared::new(engine, settings, control));
         let address = listeners.address();
         let acceptor = thread::Builder::new().name("accept".to_owned()).spawn({
             let shared = Arc::clone(&shared);

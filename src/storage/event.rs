@@ -14,6 +14,16 @@ pub enum ReplayStep {
     Writing,
 }
 
+impl fmt::Display for ReplayStep {
+    /// Goes before "segment 1 of 2".
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            ReplayStep::Reading => "reading",
+            ReplayStep::Writing => "replaying",
+        })
+    }
+}
+
 /// Something an operator may want to know. `Display` is one line for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -105,7 +115,8 @@ impl Event {
 }
 
 /// How much of the whole is done, from 0 to 100; of nothing, all is.
-fn percent(done: u64, whole: u64) -> u64 {
+#[must_use]
+pub fn percent(done: u64, whole: u64) -> u64 {
     done.saturating_mul(100).checked_div(whole).unwrap_or(100)
 }
 
@@ -119,14 +130,10 @@ impl fmt::Display for Event {
                 bytes,
                 total_bytes,
             } => {
-                let doing = match step {
-                    ReplayStep::Reading => "reading",
-                    ReplayStep::Writing => "replaying",
-                };
                 let percent = percent(*bytes, *total_bytes);
                 write!(
                     out,
-                    "{doing} segment {segment} of {segments} of the log, {percent} %"
+                    "{step} segment {segment} of {segments} of the log, {percent} %"
                 )
             }
             Event::Closing { bytes, total_bytes } => {

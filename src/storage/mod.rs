@@ -42,7 +42,7 @@ mod write;
 pub use disk::{DirEntry, DirLock, Disk, DiskFile, RealDisk};
 pub use engine::Engine;
 pub use error::{AtlasError, Result};
-pub use event::{Event, ReplayStep};
+pub use event::{Event, ReplayStep, percent};
 pub use lsn::Lsn;
 pub use operation::{Conditional, Expected, Operation, Versioned};
 pub use options::{
