@@ -5,11 +5,13 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     missing_docs,
     reason = "test code"
 )]
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -18,6 +20,9 @@ use serde_json::Value;
 
 const VERIFY: &str = env!("CARGO_BIN_EXE_atlaskv-verify");
 const COMPACT: &str = env!("CARGO_BIN_EXE_atlaskv-compact-offline");
+const DAEMON: &str = env!("CARGO_BIN_EXE_atlaskvd");
+/// A user that is not root, whoever that is.
+const USER: u32 = 65_534;
 
 fn run(program: &str, arguments: &[&str], dir: &Path) -> Output {
     Command::new(program)
@@ -275,4 +280,141 @@ fn without_reader(dir: &Path) -> Output {
         .unwrap();
     drop(child.stdout.take());
     child.wait_with_output().unwrap()
+}
+
+/// Everything below a directory, itself included.
+fn all_below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = vec![dir.to_path_buf()];
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(all_below(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn give_to_user(dir: &Path) {
+    for path in all_below(dir) {
+        chown(path, Some(USER), Some(USER)).unwrap();
+    }
+}
+
+/// Whether root runs this; a test that needs it says that it was skipped.
+fn is_root(home: &Path) -> bool {
+    let root = fs::metadata(home).unwrap().uid() == 0;
+    if !root {
+        eprintln!("skipped: only root can work in another user's directory");
+    }
+    root
+}
+
+#[test]
+fn what_root_makes_in_another_users_directory_is_that_users() {
+    let (home, dir) = store();
+    if !is_root(home.path()) {
+        return;
+    }
+    // A torn tail and a stray file make recovery use the quarantine too.
+    let segment = file_with(&dir, ".log");
+    let mut torn = fs::read(&segment).unwrap();
+    let end = torn.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    torn[end + 20] = 1;
+    fs::write(&segment, torn).unwrap();
+    fs::write(dir.join("stray"), "stray").unwrap();
+    fs::remove_file(dir.join("LOCK")).unwrap();
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    give_to_user(&dir);
+
+    let (exit, document) = document(COMPACT, &[], &dir);
+    assert_eq!(exit, 0, "{document}");
+    let made = all_below(&dir);
+    for name in ["LOCK", "MANIFEST", "quarantine", "quarantine/stray"] {
+        assert!(made.contains(&dir.join(name)), "{name} is not in {made:?}");
+    }
+    for path in made.iter().filter(|path| **path != dir) {
+        let found = fs::metadata(path).unwrap();
+        let owner = (found.uid(), found.gid());
+        assert_eq!(owner, (USER, USER), "{}", path.display());
+        let others = found.permissions().mode() & 0o077;
+        // The stray is as its maker left it.
+        assert!(others == 0 || path.ends_with("stray"), "{}", path.display());
+    }
+
+    // The daemon as root is refused as ever, and as that user it opens everything.
+    let daemon = |words: &[&str]| {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg("--data-dir").arg(&dir);
+        command.args(["--listen", "127.0.0.1:0", "--admin-socket"]);
+        command.arg(dir.join("socket"));
+        command
+    };
+    let refused = daemon(&[DAEMON]).output().unwrap();
+    assert_eq!(code(&refused), 8, "{}", stderr(&refused));
+    let user = USER.to_string();
+    let own = home.path().join("atlaskvd");
+    fs::copy(DAEMON, &own).unwrap();
+    let words = [
+        "setpriv",
+        "--reuid",
+        &user,
+        "--regid",
+        &user,
+        "--clear-groups",
+    ];
+    let words = [&words[..], &[own.to_str().unwrap()]].concat();
+    let mut child = daemon(&words)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = String::new();
+    let mut lines = std::io::BufReader::new(child.stderr.take().unwrap());
+    // It says one line when it is ready, and ends when it cannot be.
+    while !told.contains("ready") && std::io::BufRead::read_line(&mut lines, &mut told).unwrap() > 0
+    {
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(told.contains("ready"), "{told}");
+}
+
+#[test]
+fn a_link_that_the_owner_planted_does_not_lead_root_elsewhere() {
+    let (home, dir) = store();
+    if !is_root(home.path()) {
+        return;
+    }
+    give_to_user(&dir);
+    let secret = home.path().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    let outside = home.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    let lock = dir.join("LOCK");
+    fs::remove_file(&lock).unwrap();
+    for hard in [false, true] {
+        if hard {
+            fs::hard_link(&secret, &lock).unwrap();
+        } else {
+            symlink(&secret, &lock).unwrap();
+        }
+        let output = run(COMPACT, &[], &dir);
+        assert_eq!(code(&output), 6, "{}", stderr(&output));
+        assert!(stderr(&output).contains("LOCK"), "{}", stderr(&output));
+        fs::remove_file(&lock).unwrap();
+    }
+    symlink(&outside, dir.join("quarantine")).unwrap();
+    fs::write(dir.join("stray"), "stray").unwrap();
+    let output = run(COMPACT, &[], &dir);
+    assert_eq!(code(&output), 6, "{}", stderr(&output));
+    assert_eq!(fs::read(&secret).unwrap(), b"secret");
+    for path in [&secret, &outside] {
+        assert_eq!(fs::metadata(path).unwrap().uid(), 0, "{}", path.display());
+    }
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    // Once the links are gone everything works, and nothing was lost.
+    fs::remove_file(dir.join("quarantine")).unwrap();
+    assert_eq!(code(&run(COMPACT, &[], &dir)), 0);
+    assert_eq!(code(&run(VERIFY, &[], &dir)), 0);
 }

@@ -18,7 +18,9 @@ use super::progress::{self, Bar, ProgressArgument, WatchedDisk};
 use super::words::counted;
 use crate::exit::Exit;
 use crate::storage::verify::{VerifyOptions, VerifyReport, verify};
-use crate::storage::{CompactionSummary, Engine, KIB, Options, RealDisk, RecoveryReport};
+use crate::storage::{
+    CompactionSummary, Engine, KIB, Options, OwnersDisk, RealDisk, RecoveryReport,
+};
 
 /// The tool's name, in messages.
 const TOOL: &str = "atlaskv-compact-offline";
@@ -28,11 +30,12 @@ const SEGMENT_SIZE: usize = 64 * KIB;
 type Result<T> = std::result::Result<T, Failure>;
 
 const EXAMPLES: &str = "  systemctl stop atlaskv
-  runuser -u atlaskv -- atlaskv-compact-offline /var/lib/atlaskv
+  atlaskv-compact-offline /var/lib/atlaskv
   systemctl start atlaskv";
 
 /// Merges all tables of a store into one, so that the space of overwritten and deleted data comes back.
-/// No daemon may run on the directory. What a crash left is recovered first.
+/// No daemon may run on the directory. What a crash left is recovered first. What root makes belongs to
+/// the directory's owner.
 #[derive(Debug, Parser)]
 #[command(name = TOOL, version, after_help = super::after_help(EXAMPLES), max_term_width = 100)]
 struct Arguments {
@@ -123,7 +126,7 @@ fn compact(
         ..Options::default()
     };
     let disk = WatchedDisk {
-        disk: RealDisk,
+        disk: OwnersDisk::of(dir)?,
         bar: Arc::clone(bar),
     };
     let engine = Engine::open(Arc::new(disk), dir, options)?;

@@ -9,6 +9,8 @@
 //! - After a `sync` failed, what it should have made durable is unknown, and a second `sync` proves
 //!   nothing.
 
+mod owners;
+
 use std::any::Any;
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -21,6 +23,8 @@ use rustix::fs::FallocateFlags;
 
 use super::error::{AtlasError, Result};
 use super::file_name;
+
+pub use owners::OwnersDisk;
 
 /// Mode of every file and directory made here, before the process's umask: the owner's alone.
 const FILE_MODE: u32 = 0o600;
@@ -261,20 +265,9 @@ impl Disk for RealDisk {
             .truncate(false)
             .mode(FILE_MODE);
         let file = options.open(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(AtlasError::Locked {
-                    path: dir.to_path_buf(),
-                    holder: holder(&file),
-                });
-            }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
+        hold(&file, dir)?;
         check_owner(dir)?;
-        let owner = format!("{} {}\n", std::process::id(), program_name());
-        file.set_len(0).map_err(failed)?;
-        file.write_all_at(owner.as_bytes(), 0).map_err(failed)?;
+        sign(&file, &path)?;
         Ok(Box::new(file))
     }
 
@@ -289,8 +282,30 @@ impl Disk for RealDisk {
     }
 }
 
+/// Locks the lock file of a data directory, or says who holds it.
+fn hold(file: &File, dir: &Path) -> Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(AtlasError::Locked {
+            path: dir.to_path_buf(),
+            holder: holder(file),
+        }),
+        Err(TryLockError::Error(source)) => {
+            Err(AtlasError::io("lock", &dir.join(file_name::LOCK), source))
+        }
+    }
+}
+
+/// Writes into the lock file who holds it.
+fn sign(file: &File, path: &Path) -> Result<()> {
+    let failed = |source| AtlasError::io("lock", path, source);
+    let owner = format!("{} {}\n", std::process::id(), program_name());
+    file.set_len(0).map_err(failed)?;
+    file.write_all_at(owner.as_bytes(), 0).map_err(failed)
+}
+
 /// Keeps root out of another user's directory: the files that it made there would be root's, and the daemon,
-/// which runs as that user, could not open them at its next start.
+/// which runs as that user, could not open them at its next start. [`OwnersDisk`] makes them that user's.
 fn check_owner(dir: &Path) -> Result<()> {
     let metadata = fs::metadata(dir).map_err(|source| AtlasError::io("open", dir, source))?;
     let owner = metadata.uid();
