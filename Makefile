@@ -74,7 +74,7 @@ bench:
 # one and prints it.
 soak:
 	$(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) ATLASKV_TEST_RUNS=$(or $(RUNS),5000) \
-	    ATLASKV_KILL_ROUNDS=$(or $(KILLS),3000) $(CARGO) test --locked --release -- --nocapture
+	    ATLASKV_KILL_ROUNDS=$(or $(KILLS),3000) ATLASKV_HISTORIES=$(or $(HISTORIES),2000) $(CARGO) test --locked --release -- --nocapture
 
 install: build stage
 
