@@ -1,9 +1,9 @@
 //! What the engine does beside reads and writes: flushing, compacting, syncing on time, closing scans
 //! that idle. Each step is a function of its own, so that an engine without threads can take it too.
 
+use super::sync::atomic::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::bell::Wake;

@@ -1,6 +1,6 @@
 //! How the engine's threads wake each other.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use super::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::core::lock;

@@ -1,6 +1,6 @@
 //! The end of a run, and how far its final flush is.
 
-use std::sync::atomic::Ordering;
+use super::sync::atomic::Ordering;
 
 use super::core::{Core, lock};
 use super::disk::count;

@@ -12,9 +12,10 @@
 //! A lock is only ever taken while locks of smaller numbers are held. No lock is held while the log is
 //! synced for a waiter, and none between the pages of a scan.
 
+use super::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use super::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 
 use super::bell::{Bell, Pulse};
 use super::disk::Disk;

@@ -3,8 +3,9 @@
 //! Writers that wait together share one sync: the first becomes the leader and syncs everything
 //! appended so far without holding any lock; the others wait, and whoever is not covered leads next.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use super::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use super::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::{AtlasError, Result};

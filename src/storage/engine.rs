@@ -1,9 +1,10 @@
 //! The store: opening it, reading, writing, closing it.
 
+use super::sync::Mutex;
+use super::sync::atomic::Ordering;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -473,7 +474,7 @@ impl Core {
     fn stats(&self) -> Stats {
         let view = self.view();
         let (state, state_reason) = self.state();
-        let counted = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let counted = |counter: &super::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.counters;
         let in_tables = |figure: fn(&super::table::TableInfo) -> u64| {
             view.tables

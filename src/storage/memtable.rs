@@ -4,10 +4,11 @@
 //! at the visible LSN while the newest is not visible yet, or an open scan. Who may read is known
 //! under the write lock, so versions are dropped when their key is written again.
 
+use super::sync::atomic::{AtomicUsize, Ordering};
+use super::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 
 use bytes::Bytes;
 

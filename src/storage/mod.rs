@@ -33,6 +33,7 @@ mod reconfigure;
 mod recovery;
 mod scan;
 mod stats;
+mod sync;
 mod table;
 pub mod verify;
 mod view;

@@ -1,6 +1,6 @@
 //! Whether the engine is at work, or stuck in a call that does not return.
 
-use std::sync::TryLockError;
+use super::sync::TryLockError;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;

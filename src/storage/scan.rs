@@ -4,10 +4,11 @@
 //! registry, not in the scan, so that the engine can take it back when a scan idles too long or keeps
 //! too much memory from being freed; the scan then ends with a typed error.
 
+use super::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use super::sync::{Mutex, MutexGuard, PoisonError};
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;

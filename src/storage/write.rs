@@ -1,7 +1,8 @@
 //! The way of a write: limits, the writer's lock, room, the log, the memtable, the answer.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard};
+use super::sync::MutexGuard;
+use super::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, add, lock};

@@ -21,6 +21,8 @@ mod calls;
 mod crash;
 mod damage;
 mod faults;
+#[cfg(atlaskv_shuttle)]
+mod interleavings;
 mod limits;
 mod model;
 mod probe;

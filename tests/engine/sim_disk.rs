@@ -286,6 +286,9 @@ impl SimDisk {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
+        // Before every call of the disk another thread may go on.
+        #[cfg(atlaskv_shuttle)]
+        shuttle::thread::yield_now();
         // A test that failed while it held the lock has told its story already.
         self.state
             .lock()

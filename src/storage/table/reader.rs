@@ -1,9 +1,10 @@
 //! Look-ups in a table.
 
+use crate::storage::sync::{Mutex, PoisonError};
 use std::fmt;
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use super::cursor::TableCursor;
 use super::frame::TableFile;
