@@ -22,6 +22,7 @@ mod crash;
 mod damage;
 mod faults;
 mod limits;
+mod metamorphic;
 mod model;
 mod probe;
 mod progress;
