@@ -7,7 +7,8 @@
 //! What may differ, and is not compared: the counters of LSNs, once durable marks may have taken some
 //! (a write without a mark before it in its epoch must have the next one, which every run asserts;
 //! beyond that an LSN is compared as the number of the write that was given it, and the epoch as it
-//! is); how far the log was synced; how many tables there are and how much of the log a start replayed.
+//! is); how far the log was synced; how many tables there are and how much of the log a start replayed;
+//! and after a kill among threads a start may set aside a table that they had not yet put in place.
 
 use std::path::Path;
 use std::time::Duration;
