@@ -24,6 +24,7 @@ mod faults;
 #[cfg(atlaskv_shuttle)]
 mod interleavings;
 mod limits;
+mod metamorphic;
 mod model;
 mod probe;
 mod progress;

@@ -14,7 +14,7 @@ use crate::store::{self, Change, Contents, POLICIES, Scanned};
 
 /// What can be done. A list of these is a run; any part of a run is a run, so that it can be shrunk.
 #[derive(Debug, Clone)]
-enum Op {
+pub(crate) enum Op {
     Write(Vec<Change>),
     PutIfAbsent(Vec<u8>, Vec<u8>),
     Swap(Vec<u8>, Guess, Option<Vec<u8>>),
@@ -36,7 +36,7 @@ enum Op {
 
 /// How the engine ends before it is opened again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     /// `close`.
     Close,
     /// Dropped without a word.
@@ -47,13 +47,16 @@ enum End {
 
 /// What a compare-and-swap expects, in terms of what the key has.
 #[derive(Debug, Clone, Copy)]
-enum Guess {
+pub(crate) enum Guess {
     Absent,
     RightValue,
     WrongValue,
     RightVersion,
     WrongVersion,
 }
+
+/// The most scans that a run holds.
+pub(crate) const MOST_HELD: usize = 4;
 
 struct Held {
     scan: Scan,
@@ -62,13 +65,51 @@ struct Held {
     rest: Vec<Scanned>,
 }
 
-struct Run {
+/// Which options the starts of a run have.
+pub(crate) enum Starts {
+    /// Each has others.
+    Random(fastrand::Rng),
+    /// All have these.
+    Same(Options),
+}
+
+impl Starts {
+    fn next(&mut self) -> Options {
+        match self {
+            Starts::Random(random) => random_options(random),
+            Starts::Same(options) => options.clone(),
+        }
+    }
+}
+
+/// An entry of a scan: the number of the write that set it, key and value.
+pub(crate) type Numbered = (u64, Vec<u8>, Vec<u8>);
+
+/// What an operation gave. An LSN is given as the number in the run of the write that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Done,
+    /// The write's number.
+    Wrote(u64),
+    /// A condition did not hold; what the key had.
+    Refused(Option<(u64, Vec<u8>)>),
+    Values(Vec<Option<(u64, Vec<u8>)>>),
+    Entries(Vec<Numbered>),
+    /// The epoch of a start, the number of the last write that it recovered, the whole contents.
+    Opened(u32, u64, Vec<Numbered>),
+}
+
+pub(crate) struct Run {
     disk: SimDisk,
-    options: Options,
-    random: fastrand::Rng,
+    starts: Starts,
     engine: Engine,
     model: Contents,
     last: Lsn,
+    has_threads: bool,
+    /// The LSN of the next write, as long as no durable mark can have taken it.
+    due: Option<Lsn>,
+    /// The number of each write, by its LSN.
+    numbers: BTreeMap<Lsn, u64>,
     held: Vec<Held>,
 }
 
@@ -120,7 +161,7 @@ fn random_range(random: &mut fastrand::Rng) -> ScanRange {
     }
 }
 
-fn random_op(random: &mut fastrand::Rng) -> Op {
+pub(crate) fn random_op(random: &mut fastrand::Rng) -> Op {
     let guesses = [
         Guess::Absent,
         Guess::RightValue,
@@ -200,27 +241,80 @@ fn plain(found: Option<Versioned>) -> Option<(Lsn, Vec<u8>)> {
 }
 
 impl Run {
-    fn new(seed: u64) -> Run {
+    pub(crate) fn new(seed: u64, mut starts: Starts) -> Run {
         let disk = SimDisk::new(seed);
-        let mut random = fastrand::Rng::with_seed(seed);
-        let options = random_options(&mut random);
+        let options = starts.next();
         let engine = store::open(&disk, &options).unwrap();
         assert!(engine.recovery_report().created);
-        Run {
+        let mut run = Run {
             disk,
-            options,
-            random,
+            starts,
             engine,
             model: BTreeMap::new(),
             last: Lsn::ZERO,
+            has_threads: false,
+            due: None,
+            numbers: BTreeMap::from([(Lsn::ZERO, 0)]),
             held: Vec::new(),
-        }
+        };
+        run.begin_epoch(&options);
+        run
     }
 
-    fn wrote(&mut self, changes: &[Change], lsn: Lsn) {
+    /// The first write of an epoch has the counter 1, and only marks come between writes. Whoever has
+    /// no threads writes marks in `maintain` alone.
+    fn begin_epoch(&mut self, options: &Options) {
+        let epoch = self.engine.recovery_report().epoch;
+        self.has_threads = options.background;
+        self.due = match options.background {
+            false => Lsn::epoch_start(epoch).next(),
+            true => None,
+        };
+    }
+
+    /// What the threads would do.
+    fn maintain(&mut self) -> Result<()> {
+        self.due = None;
+        self.engine.maintain()
+    }
+
+    fn wrote(&mut self, changes: &[Change], lsn: Lsn) -> Answer {
         assert!(lsn > self.last, "LSN {lsn} after {}", self.last);
+        if let Some(due) = self.due {
+            assert_eq!(lsn, due, "an LSN was left out");
+            self.due = lsn.next();
+        }
         self.last = lsn;
+        let number = self.numbers.len() as u64;
+        self.numbers.insert(lsn, number);
         store::apply(&mut self.model, changes, lsn);
+        Answer::Wrote(number)
+    }
+
+    /// The number of the write that was given this LSN.
+    fn number(&self, lsn: Lsn) -> u64 {
+        let number = self.numbers.get(&lsn);
+        *number.unwrap_or_else(|| panic!("no write was given LSN {lsn}"))
+    }
+
+    fn numbered(&self, found: Option<(Lsn, Vec<u8>)>) -> Option<(u64, Vec<u8>)> {
+        found.map(|(lsn, value)| (self.number(lsn), value))
+    }
+
+    fn entries(&self, entries: Vec<Scanned>) -> Vec<Numbered> {
+        let numbered = |(key, value, lsn)| (self.number(lsn), key, value);
+        entries.into_iter().map(numbered).collect()
+    }
+
+    fn write(&mut self, changes: &[Change]) -> Result<Answer> {
+        let operations = store::operations(changes);
+        let lsn = loop {
+            match self.engine.write(&operations) {
+                Err(AtlasError::Stalled { .. }) => self.maintain()?,
+                outcome => break outcome?,
+            }
+        };
+        Ok(self.wrote(changes, lsn))
     }
 
     fn conditional(
@@ -228,7 +322,7 @@ impl Run {
         key: &[u8],
         expected: Expected<'_>,
         new: Option<&[u8]>,
-    ) -> Result<()> {
+    ) -> Result<Answer> {
         let present = self.model.get(key).cloned();
         let holds = match (expected, &present) {
             (Expected::Absent, None) => true,
@@ -238,24 +332,25 @@ impl Run {
         };
         let outcome = loop {
             match self.engine.compare_and_swap(key, expected, new) {
-                Err(AtlasError::Stalled { .. }) => self.engine.maintain()?,
+                Err(AtlasError::Stalled { .. }) => self.maintain()?,
                 outcome => break outcome?,
             }
         };
-        match outcome {
+        Ok(match outcome {
             Conditional::Done(lsn) => {
                 assert!(holds, "the condition does not hold");
-                self.wrote(&[(key.to_vec(), new.map(<[u8]>::to_vec))], lsn);
+                self.wrote(&[(key.to_vec(), new.map(<[u8]>::to_vec))], lsn)
             }
             Conditional::Refused(found) => {
                 assert!(!holds, "the condition holds");
-                assert_eq!(plain(found), present);
+                let found = plain(found);
+                assert_eq!(found, present);
+                Answer::Refused(self.numbered(found))
             }
-        }
-        Ok(())
+        })
     }
 
-    fn swap(&mut self, key: &[u8], guess: Guess, new: Option<&[u8]>) -> Result<()> {
+    fn swap(&mut self, key: &[u8], guess: Guess, new: Option<&[u8]>) -> Result<Answer> {
         let (lsn, value) = self.model.get(key).cloned().unwrap_or_default();
         let wrong = [value.as_slice(), b"!"].concat();
         let expected = match guess {
@@ -268,18 +363,27 @@ impl Run {
         self.conditional(key, expected, new)
     }
 
-    fn multi_get(&self, keys: &[Vec<u8>]) -> Result<()> {
+    fn get(&self, key: &[u8]) -> Result<Answer> {
+        let found = plain(self.engine.get(key)?);
+        assert_eq!(found.as_ref(), self.model.get(key));
+        Ok(Answer::Values(vec![self.numbered(found)]))
+    }
+
+    fn multi_get(&self, keys: &[Vec<u8>]) -> Result<Answer> {
         let asked: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
         let found = self.engine.multi_get(&asked, &mut |_| Ok(()))?;
         assert_eq!(found.len(), keys.len());
+        let mut values = Vec::new();
         for (key, found) in keys.iter().zip(found) {
-            assert_eq!(plain(found).as_ref(), self.model.get(key));
+            let found = plain(found);
+            assert_eq!(found.as_ref(), self.model.get(key));
             assert_eq!(self.engine.exists(key)?, self.model.contains_key(key));
+            values.push(self.numbered(found));
         }
-        Ok(())
+        Ok(Answer::Values(values))
     }
 
-    fn scan(&self, range: &ScanRange, page: usize, bytes: usize) -> Result<()> {
+    fn scan(&self, range: &ScanRange, page: usize, bytes: usize) -> Result<Answer> {
         let mut scan = self.engine.scan(range)?;
         let mut found = Vec::new();
         loop {
@@ -300,11 +404,11 @@ impl Run {
             }
         }
         assert_eq!(found, expected_scan(&self.model, range), "{range:?}");
-        Ok(())
+        Ok(Answer::Entries(self.entries(found)))
     }
 
-    fn hold(&mut self, range: &ScanRange) -> Result<()> {
-        if self.held.len() >= 4 {
+    fn hold(&mut self, range: &ScanRange) -> Result<Answer> {
+        if self.held.len() >= MOST_HELD {
             self.held.remove(0);
         }
         let scan = self.engine.scan(range)?;
@@ -313,38 +417,37 @@ impl Run {
             scan,
             rest: expected_scan(&self.model, range),
         });
-        Ok(())
+        Ok(Answer::Done)
     }
 
-    fn pull(&mut self, which: usize, count: usize) -> Result<()> {
+    fn pull(&mut self, which: usize, count: usize) -> Result<Answer> {
         if self.held.is_empty() {
-            return Ok(());
+            return Ok(Answer::Done);
         }
         let which = which % self.held.len();
         let held = &mut self.held[which];
         assert_eq!(held.scan.lsn(), held.lsn, "the state of a scan moved");
         let page = held.scan.next_page(count, 1 << 20, &mut |_| Ok(()))?;
         assert!(page.entries.len() <= count.min(held.rest.len()), "too many");
-        let due = held.rest.drain(..page.entries.len());
-        for ((key, value, lsn), due) in page.entries.into_iter().zip(due) {
-            assert_eq!(
-                (key.to_vec(), value.to_vec(), lsn),
-                due,
-                "a held scan moved"
-            );
-        }
+        let due: Vec<Scanned> = held.rest.drain(..page.entries.len()).collect();
+        let owned = page.entries.into_iter();
+        let found: Vec<Scanned> = owned
+            .map(|(key, value, lsn)| (key.to_vec(), value.to_vec(), lsn))
+            .collect();
+        assert_eq!(found, due, "a held scan moved");
         if page.done {
             assert!(held.rest.is_empty(), "a held scan ended early");
             self.held.remove(which);
         }
-        Ok(())
+        Ok(Answer::Entries(self.entries(found)))
     }
 
     /// Opens again; a process's end alone loses nothing under any policy.
-    fn reopen(&mut self, end: End) -> Result<()> {
+    pub(crate) fn reopen(&mut self, end: End) -> Result<Answer> {
         if end == End::Kill {
             self.disk = self.disk.copy();
         }
+        let killed_at_work = end == End::Kill && self.has_threads;
         self.held.clear();
         if end == End::Close {
             self.engine.close()?;
@@ -354,45 +457,74 @@ impl Run {
                 Err(AtlasError::Closed)
             ));
         }
-        // Every start may have other options.
-        self.options = random_options(&mut self.random);
-        let nowhere = store::open(&SimDisk::new(0), &self.options)?;
+        let options = self.starts.next();
+        let nowhere = Options {
+            background: false,
+            ..options.clone()
+        };
+        let nowhere = store::open(&SimDisk::new(0), &nowhere)?;
         drop(std::mem::replace(&mut self.engine, nowhere));
-        self.engine = store::open(&self.disk, &self.options)?;
+        self.engine = store::open(&self.disk, &options)?;
         let report = self.engine.recovery_report();
         assert!(report.clean_shutdown || end != End::Close, "{report:?}");
         assert!(!report.clean_shutdown || end != End::Kill, "{report:?}");
         assert!(!report.created && report.cut_from.is_none(), "{report:?}");
-        assert!(report.quarantined.is_empty(), "{report:?}");
+        // A flush or a compaction that is killed leaves a table that no manifest names.
+        let tables_only = |name: &String| killed_at_work && name.ends_with(".sst");
+        assert!(report.quarantined.iter().all(tables_only), "{report:?}");
         assert!(report.last_lsn >= self.last, "{report:?}");
-        self.check_all()
+        let epoch = report.epoch;
+        self.begin_epoch(&options);
+        let found = self.check_all()?;
+        Ok(Answer::Opened(epoch, self.number(self.last), found))
     }
 
-    fn check_all(&self) -> Result<()> {
+    fn check_all(&self) -> Result<Vec<Numbered>> {
         let found = store::contents(&self.engine)?;
         let difference = store::difference(&found, &self.model);
         assert!(difference.is_empty(), "{difference}");
-        store::check_gets(&self.engine, &self.model, self.model.keys())
+        store::check_gets(&self.engine, &self.model, self.model.keys())?;
+        let entries = found.into_iter();
+        Ok(self.entries(
+            entries
+                .map(|(key, (lsn, value))| (key, value, lsn))
+                .collect(),
+        ))
     }
 
-    fn step(&mut self, op: &Op) -> Result<()> {
+    /// The disk of a run that is over, closed.
+    pub(crate) fn finish(self) -> Result<SimDisk> {
+        let Run {
+            disk, engine, held, ..
+        } = self;
+        drop(held);
+        engine.close()?;
+        Ok(disk)
+    }
+
+    fn compact(&self) -> Result<Answer> {
+        let summary = self.engine.compact()?;
+        assert!(summary.tables_after <= 1, "{summary:?}");
+        assert_eq!(
+            summary.entries_after,
+            self.model.len() as u64,
+            "{summary:?}"
+        );
+        Ok(Answer::Done)
+    }
+
+    pub(crate) fn step(&mut self, op: &Op) -> Result<Answer> {
         match op {
-            Op::Write(changes) => {
-                let lsn = store::write(&self.engine, changes)?;
-                self.wrote(changes, lsn);
-            }
+            Op::Write(changes) => return self.write(changes),
             Op::PutIfAbsent(key, value) => {
-                self.conditional(key, Expected::Absent, Some(value))?;
+                return self.conditional(key, Expected::Absent, Some(value));
             }
-            Op::Swap(key, guess, new) => self.swap(key, *guess, new.as_deref())?,
-            Op::Get(key) => {
-                let found = self.engine.get(key)?;
-                assert_eq!(plain(found).as_ref(), self.model.get(key));
-            }
-            Op::MultiGet(keys) => self.multi_get(keys)?,
-            Op::Scan(range, page, bytes) => self.scan(range, *page, *bytes)?,
-            Op::Hold(range) => self.hold(range)?,
-            Op::Pull(which, count) => self.pull(*which, *count)?,
+            Op::Swap(key, guess, new) => return self.swap(key, *guess, new.as_deref()),
+            Op::Get(key) => return self.get(key),
+            Op::MultiGet(keys) => return self.multi_get(keys),
+            Op::Scan(range, page, bytes) => return self.scan(range, *page, *bytes),
+            Op::Hold(range) => return self.hold(range),
+            Op::Pull(which, count) => return self.pull(*which, *count),
             Op::Sync => assert!(self.engine.sync()? >= self.last),
             Op::SyncTo(which) => {
                 let written: Vec<Lsn> = self.model.values().map(|value| value.0).collect();
@@ -401,21 +533,29 @@ impl Run {
                 }
             }
             Op::Flush => self.engine.flush()?,
-            Op::Compact => {
-                let summary = self.engine.compact()?;
-                assert!(summary.tables_after <= 1, "{summary:?}");
-            }
-            Op::Maintain => self.engine.maintain()?,
-            Op::Reopen(end) => self.reopen(*end)?,
+            Op::Compact => return self.compact(),
+            Op::Maintain => self.maintain()?,
+            Op::Reopen(end) => return self.reopen(*end),
         }
-        Ok(())
+        Ok(Answer::Done)
     }
+}
+
+/// What a part of a test gave; its panic is a failure with the panic's words.
+pub(crate) fn caught<T>(
+    part: impl FnOnce() -> std::result::Result<T, String>,
+) -> std::result::Result<T, String> {
+    catch_unwind(AssertUnwindSafe(part)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&it| it.to_owned()));
+        Err(text.unwrap_or_else(|| "a panic".to_owned()))
+    })
 }
 
 /// Does a run; says how it failed.
 fn attempt(seed: u64, ops: &[Op]) -> std::result::Result<(), String> {
-    let run = || {
-        let mut run = Run::new(seed);
+    caught(|| {
+        let mut run = Run::new(seed, Starts::Random(fastrand::Rng::with_seed(seed)));
         for (place, op) in ops.iter().enumerate() {
             run.step(op)
                 .map_err(|error| format!("op {place}: {error}"))?;
@@ -427,26 +567,18 @@ fn attempt(seed: u64, ops: &[Op]) -> std::result::Result<(), String> {
         })
         .map_err(|error| format!("the last reopening: {error}"))?;
         Ok(())
-    };
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(outcome) => outcome,
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&it| it.to_owned()));
-            Err(text.unwrap_or_else(|| "a panic".to_owned()))
-        }
-    }
+    })
 }
 
 /// Leaves out what the failure does not need.
-fn shrink(seed: u64, mut ops: Vec<Op>) -> Vec<Op> {
+pub(crate) fn shrink(mut ops: Vec<Op>, fails: impl Fn(&[Op]) -> bool) -> Vec<Op> {
     let mut chunk = ops.len() / 2;
     while chunk > 0 {
         let mut start = 0;
         while start < ops.len() {
             let mut fewer = ops.clone();
             fewer.drain(start..(start + chunk).min(ops.len()));
-            if attempt(seed, &fewer).is_err() {
+            if fails(&fewer) {
                 ops = fewer;
             } else {
                 start += chunk;
@@ -470,7 +602,7 @@ fn random_operations_agree_with_the_model() {
             test: "random_operations",
             seed,
         };
-        let short = shrink(seed, ops);
+        let short = shrink(ops, |fewer| attempt(seed, fewer).is_err());
         let again = attempt(seed, &short).err();
         panic!(
             "{failure}\nshrunk to {} ops: {short:#?}\n{again:?}",
