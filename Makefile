@@ -14,7 +14,7 @@ export CARGO_HOME  ?= $(HOME)/.cargo
 export RUSTUP_HOME ?= $(HOME)/.rustup
 REMAP := --remap-path-prefix=$(CURDIR)=/usr/src/atlaskv --remap-path-prefix=$(CARGO_HOME)=/usr/share/cargo
 
-.PHONY: help build run demo test test-system lint audit bench soak interleavings install stage clean
+.PHONY: help build run demo test test-system lint audit bench soak interleavings guards install stage clean
 
 help:
 	@echo 'AtlasKV: a durable, ordered key-value store.'
@@ -26,6 +26,7 @@ help:
 	@echo '  make bench        the engine in process: writes, reads, scans, durable writes'
 	@echo '  make soak         the randomized suites with large budgets (hours; SEED=n repeats one)'
 	@echo '  make interleavings  the engine under a scheduler that tries orders of its threads'
+	@echo '  make guards       takes away each sync, check and lock of the engine: which test notices (long)'
 	@echo '  make build        the release binaries, in $(RELEASE)'
 	@echo '  make install      all that the packages carry, under DESTDIR, PREFIX'
 	@echo '  make deb          the Debian package, in target/packages'
@@ -82,6 +83,10 @@ interleavings:
 	$(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) ATLASKV_TEST_RUNS=$(or $(SCHEDULES),100) \
 	    RUSTFLAGS='--cfg atlaskv_shuttle' CARGO_TARGET_DIR=target/interleavings \
 	    $(CARGO) test --locked --test engine interleavings -- --nocapture
+
+# Which test notices that a guard is away; in a copy, under target/guards.
+guards:
+	@tests/guards
 
 install: build stage
 
