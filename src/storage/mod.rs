@@ -39,7 +39,7 @@ mod view;
 mod wal;
 mod write;
 
-pub use disk::{DirEntry, DirLock, Disk, DiskFile, RealDisk};
+pub use disk::{DirEntry, DirLock, Disk, DiskFile, Ownership, RealDisk};
 pub use engine::Engine;
 pub use error::{AtlasError, Result};
 pub use event::{Event, ReplayStep, percent};
