@@ -10,6 +10,7 @@
 mod access;
 mod consistency;
 mod contents;
+mod paced;
 mod report;
 mod segments;
 mod tables;
@@ -26,6 +27,8 @@ use super::manifest::Manifest;
 use super::table::TableInfo;
 use super::{DirEntry, Lsn, quarantine, recovery};
 
+pub use paced::Pace;
+pub(crate) use paced::PacedDisk;
 pub use report::{FileKind, FileReport, Finding, Severity, Verdict, VerifyReport, key_range};
 
 /// How often tables may vanish before the store counts as changing faster than it can be read.
