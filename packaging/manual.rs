@@ -15,6 +15,8 @@ const CONFIGURATION: &str = include_str!("../config/atlaskv.toml");
 const OVERVIEW: &str = include_str!("atlaskv.7.in");
 /// What no command line says of the daemon.
 const DAEMON: &str = include_str!("atlaskvd.8.in");
+/// Worked examples, which are too long for a command line's help.
+const VERIFY: &str = include_str!("atlaskv-verify.1.in");
 const CHANGELOG: &str = include_str!("debian/changelog");
 
 /// Every page, with its section.
@@ -94,6 +96,9 @@ fn tool(command: &Command, section: u8) -> io::Result<String> {
     }
     if section == 8 {
         page.push_str(DAEMON);
+    }
+    if name == "atlaskv-verify" {
+        page.push_str(VERIFY);
     }
     page.push_str(&exit_status());
     page.push_str(&see_also(name));

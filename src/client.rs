@@ -33,7 +33,7 @@ use bytes::Bytes;
 
 pub use crate::protocol::{
     BatchOperation, CompactionReport, ConfigItem, Entry, ErrorCode, Expected, Limits, ReloadReport,
-    ServerInfo, SlowRequest, StatValue, Token,
+    ServerInfo, SlowRequest, StatValue, Token, VerificationStatus,
 };
 use crate::protocol::{Request, Response, VERSION};
 use connection::Connection;
@@ -319,6 +319,24 @@ impl Client {
     pub fn slowlog(&mut self, limit: u32) -> Result<Vec<SlowRequest>> {
         match self.request(&Request::Slowlog { limit })? {
             Response::Slowlog(requests) => Ok(requests),
+            other => Err(self.connection.unexpected(&other)),
+        }
+    }
+
+    /// Administrative: begins to verify the store's files, unless that is under way, with at most `rate`
+    /// bytes in a second; 0: the server's rate, which is the highest.
+    pub fn verify_start(&mut self, rate: u64) -> Result<VerificationStatus> {
+        self.verification(&Request::VerifyStart { rate })
+    }
+
+    /// Administrative: how far the latest verification is.
+    pub fn verify_status(&mut self) -> Result<VerificationStatus> {
+        self.verification(&Request::VerifyStatus)
+    }
+
+    fn verification(&mut self, request: &Request<'_>) -> Result<VerificationStatus> {
+        match self.request(request)? {
+            Response::Verification(status) => Ok(status),
             other => Err(self.connection.unexpected(&other)),
         }
     }

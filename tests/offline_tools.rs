@@ -418,3 +418,44 @@ fn a_link_that_the_owner_planted_does_not_lead_root_elsewhere() {
     assert_eq!(code(&run(COMPACT, &[], &dir)), 0);
     assert_eq!(code(&run(VERIFY, &[], &dir)), 0);
 }
+
+/// Runs verify with at most so much memory of its own, in KiB: what the limit refuses it dies of.
+fn verify_within(kib: u32, dir: &Path) -> Output {
+    let script = format!("ulimit -d {kib} && exec \"$0\" --threads 4 \"$1\"");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, VERIFY]).arg(dir);
+    shell.output().unwrap()
+}
+
+#[test]
+fn memory_does_not_grow_with_the_data() {
+    const VALUE: usize = 1 << 20;
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let options = Options {
+        sync: WalSyncStrategy::OsDefault,
+        memtable_size: 64 << 20,
+        segment_size: 80 << 20,
+        background: false,
+        ..Options::default()
+    };
+    let engine = Engine::open(RealDisk::shared(), &dir, options).unwrap();
+    for number in 0..300_u32 {
+        engine.put(&number.to_le_bytes(), &vec![7; VALUE]).unwrap();
+        if number % 60 == 59 {
+            engine.flush().unwrap();
+        }
+    }
+    engine.close().unwrap();
+    drop(engine);
+    let tables = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap());
+    let tables = tables.filter(|entry| entry.file_name().to_str().unwrap().ends_with(".sst"));
+    let bytes: u64 = tables.map(|entry| entry.metadata().unwrap().len()).sum();
+    assert!(bytes >= 300 << 20, "{bytes}");
+    // Less than one of the five tables has.
+    let output = verify_within(48 << 10, &dir);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stdout(&output).ends_with("\nsound\n"));
+    // The limit is one that counts: with less it does not end well.
+    assert!(!verify_within(256, &dir).status.success());
+}

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use atlaskv::protocol::{
     BatchOperation, CompactionReport, ConfigItem, DEFAULT_MAX_FRAME_SIZE, ERROR_CODES, Entry,
     ErrorCode, Expected, HEADER_SIZE, Limits, ProtocolError, ReloadReport, Request, Response,
-    ServerInfo, SlowRequest, StatValue, Token, WriteOutcome, frame, opcode,
+    ServerInfo, SlowRequest, StatValue, Token, VerificationStatus, WriteOutcome, frame, opcode,
 };
 use bytes::Bytes;
 
@@ -136,6 +136,8 @@ fn requests() -> Vec<(&'static str, u32, Request<'static>)> {
         ("config", 25, Request::Config),
         ("reload", 26, Request::Reload),
         ("slowlog", 27, Request::Slowlog { limit: 10 }),
+        ("verify-start", 30, Request::VerifyStart { rate: 1 << 20 }),
+        ("verify-status", 31, Request::VerifyStatus),
         (
             "hello, with a token",
             28,
@@ -149,6 +151,9 @@ fn requests() -> Vec<(&'static str, u32, Request<'static>)> {
 }
 
 fn answers() -> Vec<(&'static str, u32, Response)> {
+    let empty_key = Response::error(ErrorCode::EmptyKey, "the key is empty");
+    let server_full = Response::error(ErrorCode::ServerFull, "server is full");
+    let unknown = Response::error(ErrorCode::Unknown(999), "?");
     let bytes = Bytes::from_static;
     let entry = |key, value, lsn| Entry {
         key: bytes(key),
@@ -279,20 +284,21 @@ fn answers() -> Vec<(&'static str, u32, Response)> {
             }]),
         ),
         (
-            "error",
-            23,
-            Response::error(ErrorCode::EmptyKey, "the key is empty"),
+            "verification",
+            31,
+            Response::Verification(VerificationStatus {
+                runs: 2,
+                running: false,
+                started_unix_s: 1_795_392_000,
+                duration_ms: 1500,
+                bytes: 4096,
+                verdict: "damaged".into(),
+                findings: vec!["1.sst: bad".into()],
+            }),
         ),
-        (
-            "error, about the connection",
-            0,
-            Response::error(ErrorCode::ServerFull, "server is full"),
-        ),
-        (
-            "error, a code of a newer server",
-            24,
-            Response::error(ErrorCode::Unknown(999), "?"),
-        ),
+        ("error", 23, empty_key),
+        ("error, about the connection", 0, server_full),
+        ("error, a code of a newer server", 24, unknown),
     ]
 }
 

@@ -28,8 +28,14 @@ use atlaskv::storage::{
 };
 use fastrand::Rng;
 
-const FULL: VerifyOptions = VerifyOptions { quick: false };
-const QUICK: VerifyOptions = VerifyOptions { quick: true };
+const FULL: VerifyOptions = VerifyOptions {
+    quick: false,
+    threads: 2,
+};
+const QUICK: VerifyOptions = VerifyOptions {
+    quick: true,
+    threads: 2,
+};
 
 fn seed() -> u64 {
     let given = std::env::var("ATLASKV_TEST_SEED")

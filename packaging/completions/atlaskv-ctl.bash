@@ -88,6 +88,9 @@ _atlaskv__ctl() {
             atlaskv__ctl,sync)
                 cmd="atlaskv__ctl__subcmd__sync"
                 ;;
+            atlaskv__ctl,verify)
+                cmd="atlaskv__ctl__subcmd__verify"
+                ;;
             atlaskv__ctl__subcmd__config,check)
                 cmd="atlaskv__ctl__subcmd__config__subcmd__check"
                 ;;
@@ -184,6 +187,9 @@ _atlaskv__ctl() {
             atlaskv__ctl__subcmd__help,sync)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__sync"
                 ;;
+            atlaskv__ctl__subcmd__help,verify)
+                cmd="atlaskv__ctl__subcmd__help__subcmd__verify"
+                ;;
             atlaskv__ctl__subcmd__help__subcmd__config,check)
                 cmd="atlaskv__ctl__subcmd__help__subcmd__config__subcmd__check"
                 ;;
@@ -224,7 +230,7 @@ _atlaskv__ctl() {
 
     case "${cmd}" in
         atlaskv__ctl)
-            opts="-h -V --addr --socket --token-file --timeout --format --help --version ping get put delete exists put-if-absent cas scan batch import export stats latency slowlog health check doctor config sync flush compact reload quarantine help"
+            opts="-h -V --addr --socket --token-file --timeout --format --help --version ping get put delete exists put-if-absent cas scan batch import export stats latency slowlog health check doctor config sync flush compact reload quarantine verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -898,7 +904,7 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__help)
-            opts="ping get put delete exists put-if-absent cas scan batch import export stats latency slowlog health check doctor config sync flush compact reload quarantine help"
+            opts="ping get put delete exists put-if-absent cas scan batch import export stats latency slowlog health check doctor config sync flush compact reload quarantine verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1304,6 +1310,20 @@ _atlaskv__ctl() {
             return 0
             ;;
         atlaskv__subcmd__ctl__subcmd__help__subcmd__sync)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__help__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1820,6 +1840,44 @@ _atlaskv__ctl() {
                 return 0
             fi
             case "${prev}" in
+                --addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        atlaskv__subcmd__ctl__subcmd__verify)
+            opts="-h --rate --no-wait --no-progress --addr --socket --token-file --timeout --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --addr)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -512,6 +512,21 @@ esac
     ;;
 esac
 ;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+'--rate=[Read at most so many bytes in a second \[default\: 33554432, which is the most\]]:BYTES:_default' \
+'--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
+'--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
+'--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \
+'--timeout=[How long to wait for an answer \[default\: 90; doctor 5; check 10; health 2; flush, compact, reload and sync\: as long as it takes\]]:SECONDS:_default' \
+'--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
+json\:"One JSON document, errors included"))' \
+'--no-wait[Begin it and do not wait for the outcome]' \
+'--no-progress[Show no progress on a terminal (elsewhere there is none)]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
 (help)
 _arguments "${_arguments_options[@]}" : \
 ":: :_atlaskv-ctl__subcmd__help_commands" \
@@ -660,6 +675,10 @@ _arguments "${_arguments_options[@]}" : \
     ;;
 esac
 ;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (help)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -699,6 +718,7 @@ _atlaskv-ctl_commands() {
 'compact:Merge all tables into one, and wait for it' \
 'reload:Read the configuration again, and print what changed and what needs a restart' \
 'quarantine:The files that recovery has put aside' \
+'verify:Have the daemon read all its files and say whether they are sound' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'atlaskv-ctl commands' commands "$@"
@@ -839,6 +859,7 @@ _atlaskv-ctl__subcmd__help_commands() {
 'compact:Merge all tables into one, and wait for it' \
 'reload:Read the configuration again, and print what changed and what needs a restart' \
 'quarantine:The files that recovery has put aside' \
+'verify:Have the daemon read all its files and say whether they are sound' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'atlaskv-ctl help commands' commands "$@"
@@ -995,6 +1016,11 @@ _atlaskv-ctl__subcmd__help__subcmd__sync_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl help sync commands' commands "$@"
 }
+(( $+functions[_atlaskv-ctl__subcmd__help__subcmd__verify_commands] )) ||
+_atlaskv-ctl__subcmd__help__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl help verify commands' commands "$@"
+}
 (( $+functions[_atlaskv-ctl__subcmd__import_commands] )) ||
 _atlaskv-ctl__subcmd__import_commands() {
     local commands; commands=()
@@ -1087,6 +1113,11 @@ _atlaskv-ctl__subcmd__stats_commands() {
 _atlaskv-ctl__subcmd__sync_commands() {
     local commands; commands=()
     _describe -t commands 'atlaskv-ctl sync commands' commands "$@"
+}
+(( $+functions[_atlaskv-ctl__subcmd__verify_commands] )) ||
+_atlaskv-ctl__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'atlaskv-ctl verify commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_atlaskv-ctl" ]; then

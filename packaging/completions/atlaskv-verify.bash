@@ -23,12 +23,16 @@ _atlaskv__verify() {
 
     case "${cmd}" in
         atlaskv__verify)
-            opts="-h -V --quick --format --no-progress --help --version"
+            opts="-h -V --quick --threads --format --no-progress --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "human json" -- "${cur}"))
                     return 0

@@ -1,3 +1,4 @@
+complete -c atlaskv-verify -l threads -d 'Tables that are read at the same time [default: the machine\'s processors, at most 4]' -r
 complete -c atlaskv-verify -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"
 complete -c atlaskv-verify -l quick -d 'Read only the manifest and the headers and footers of the files that it names'

@@ -15,6 +15,7 @@ _atlaskv-verify() {
 
     local context curcontext="$curcontext" state line
     _arguments "${_arguments_options[@]}" : \
+'--threads=[Tables that are read at the same time \[default\: the machine'\''s processors, at most 4\]]:N:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
 '--quick[Read only the manifest and the headers and footers of the files that it names]' \

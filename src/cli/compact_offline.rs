@@ -143,7 +143,10 @@ struct Size {
 }
 
 fn measure(dir: &Path) -> Result<Size> {
-    let options = VerifyOptions { quick: true };
+    let options = VerifyOptions {
+        quick: true,
+        ..VerifyOptions::default()
+    };
     let VerifyReport { files, .. } =
         verify(&RealDisk, dir, options).map_err(|error| local::failure(&error))?;
     Ok(files

@@ -8,7 +8,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Output;
-use crate::storage::{AtlasError, DirEntry, DirLock, Disk, DiskFile};
+use crate::storage::{AtlasError, DirEntry, DirLock, Disk, DiskFile, Ownership};
 
 /// With a known end, and without.
 const WITH_TOTAL: &str =
@@ -118,6 +118,10 @@ impl<D: Disk> Disk for WatchedDisk<D> {
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         self.disk.list(path)
+    }
+
+    fn ownership(&self, path: &Path) -> io::Result<Option<Ownership>> {
+        self.disk.ownership(path)
     }
 
     fn lock(&self, dir: &Path) -> Result<DirLock, AtlasError> {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 
 use clap::Parser;
 
@@ -18,12 +19,16 @@ use super::words::counted;
 use crate::exit::Exit;
 use crate::storage::disk::count;
 use crate::storage::verify::{
-    FileKind, FileReport, Finding, Severity, Verdict, VerifyOptions, VerifyReport, verify,
+    FileKind, FileReport, Finding, Severity, Verdict, VerifyOptions, VerifyReport, key_range,
+    verify,
 };
 use crate::storage::{Lsn, RealDisk};
 
 /// The tool's name, in messages.
 const TOOL: &str = "atlaskv-verify";
+
+/// Threads that are taken without being asked for.
+const MOST_THREADS: usize = 4;
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -43,6 +48,10 @@ struct Arguments {
     /// Read only the manifest and the headers and footers of the files that it names.
     #[arg(long)]
     quick: bool,
+
+    /// Tables that are read at the same time [default: the machine's processors, at most 4].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    threads: Option<u8>,
 
     /// Text for people, or one JSON document, errors included.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -78,6 +87,7 @@ fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
     local::check_directory(&arguments.dir)?;
     let options = VerifyOptions {
         quick: arguments.quick,
+        threads: arguments.threads.map_or_else(own_threads, usize::from),
     };
     let bytes = progress::bytes_to_read(&RealDisk, &arguments.dir);
     // A quick look is over before anybody could look at a bar.
@@ -105,6 +115,12 @@ fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let written = output.write(|out| human(&report, out));
     // A reader that has gone does not turn damage into success.
     outcome.map_or(written, Err)
+}
+
+/// As many as the machine has processors for, and not more than a disk has use for.
+fn own_threads() -> usize {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    processors.min(MOST_THREADS)
 }
 
 /// The failure that a verdict is, if it is one.
@@ -210,6 +226,7 @@ fn state(file: &FileReport) -> &'static str {
 
 fn facts(file: &FileReport) -> String {
     let mut facts = vec![counted(file.bytes, "byte")];
+    facts.extend(file.version.map(|version| format!("version {version}")));
     if let Some(entries) = file.entries {
         facts.push(counted(entries, "entry"));
     }
@@ -217,6 +234,11 @@ fn facts(file: &FileReport) -> String {
         facts.push(counted(tombstones, "tombstone"));
     }
     facts.extend(file.lsns.map(lsns));
+    facts.extend(
+        file.keys
+            .as_ref()
+            .map(|keys| format!("keys {}", key_range(keys))),
+    );
     facts.join(", ")
 }
 
@@ -230,9 +252,16 @@ fn lsns((first, last): (Lsn, Lsn)) -> String {
 
 fn place(finding: &Finding) -> String {
     let offset = finding.offset.map(|offset| format!("offset {offset}"));
-    let place: Vec<String> = offset.into_iter().chain(finding.lsns.map(lsns)).collect();
-    if place.is_empty() {
-        return finding.detail.clone();
+    let mut text: Vec<String> = offset.into_iter().chain(finding.lsns.map(lsns)).collect();
+    text = match text.is_empty() {
+        true => vec![finding.detail.clone()],
+        false => vec![format!("{}: {}", text.join(", "), finding.detail)],
+    };
+    if let (Some(expected), Some(found)) = (&finding.expected, &finding.found) {
+        text.push(format!("expected {expected}, found {found}"));
     }
-    format!("{}: {}", place.join(", "), finding.detail)
+    if finding.severity != Severity::Note {
+        text.push(finding.meaning.clone());
+    }
+    text.join("; ")
 }

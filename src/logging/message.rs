@@ -49,5 +49,7 @@ messages! {
     AUTH_FAILED = "da72df09bceb40a2a07df75864ae1759", "A client presented a wrong token", &["address", "count"];
     ENGINE_STUCK = "bd34d70f521f4340a9b8abbaf0122895", "The engine makes no progress", &["reason"];
     REQUEST_FAILED = "079821466d764634aa3f9f46b9394f3e", "A request failed by the server's fault", &["reason"];
+    VERIFIED = "d4193fafadfbd4729fe841c167289291", "The data was verified", &["verdict", "bytes"];
+    VERIFY_FOUND = "fb564abfe827667df85d0ea994368ec3", "Verifying found damage", &["verdict", "findings"];
     MEMORY_SCORE = "e4fdf0dc4f204d59a5a60562be69cbac", "The kernel may end the daemon early", &["score"];
 }

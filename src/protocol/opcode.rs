@@ -46,9 +46,13 @@ pub mod request {
     pub const RELOAD: u8 = 0x45;
     /// Requests that took long.
     pub const SLOWLOG: u8 = 0x46;
+    /// Begin to verify the store's files.
+    pub const VERIFY_START: u8 = 0x47;
+    /// How far the latest verification is.
+    pub const VERIFY_STATUS: u8 = 0x48;
 
     /// All opcodes.
-    pub const ALL: [u8; 22] = [
+    pub const ALL: [u8; 24] = [
         PING,
         HELLO,
         SYNC,
@@ -71,6 +75,8 @@ pub mod request {
         CONFIG,
         RELOAD,
         SLOWLOG,
+        VERIFY_START,
+        VERIFY_STATUS,
     ];
 }
 
@@ -110,12 +116,31 @@ pub mod status {
     pub const RELOADED: u8 = 0x8F;
     /// Requests that took long.
     pub const SLOWLOG: u8 = 0x90;
+    /// How far the latest verification is.
+    pub const VERIFICATION: u8 = 0x91;
     /// The request failed.
     pub const ERROR: u8 = 0xFF;
 
     /// All statuses.
-    pub const ALL: [u8; 18] = [
-        PONG, HELLO, VALUE, NOT_FOUND, WRITTEN, EXISTS, VALUES, REFUSED, SCAN_PAGE, SYNCED, STATS,
-        DONE, COMPACTED, QUARANTINE, CONFIG, RELOADED, SLOWLOG, ERROR,
+    pub const ALL: [u8; 19] = [
+        PONG,
+        HELLO,
+        VALUE,
+        NOT_FOUND,
+        WRITTEN,
+        EXISTS,
+        VALUES,
+        REFUSED,
+        SCAN_PAGE,
+        SYNCED,
+        STATS,
+        DONE,
+        COMPACTED,
+        QUARANTINE,
+        CONFIG,
+        RELOADED,
+        SLOWLOG,
+        VERIFICATION,
+        ERROR,
     ];
 }

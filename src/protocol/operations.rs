@@ -47,6 +47,26 @@ pub struct SlowRequest {
     pub peer: String,
 }
 
+/// How far the latest verification of the store's files is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VerificationStatus {
+    /// How many were begun since the server started; 0: none, and nothing else means anything.
+    pub runs: u64,
+    /// Whether it is under way.
+    pub running: bool,
+    /// When it began, in seconds since 1970.
+    pub started_unix_s: u64,
+    /// How long it took, or takes already, in milliseconds.
+    pub duration_ms: u64,
+    /// Bytes that it has read.
+    pub bytes: u64,
+    /// What it came to: `sound`, `torn-tail`, `repairable`, `unreadable`, `damaged`, or `failed` when it
+    /// could not be done; empty while it is under way.
+    pub verdict: String,
+    /// What is wrong, a sentence each; of many the first.
+    pub findings: Vec<String>,
+}
+
 /// The shortest elements of lists, in bytes.
 pub(super) const LEAST_ITEM: usize = 4 + 4 + 4;
 pub(super) const LEAST_SLOW: usize = 8 + 8 + 1 + 4 + 4 + 8 + 4;
@@ -109,6 +129,33 @@ impl SlowRequest {
             key: Bytes::copy_from_slice(fields.bytes("key")?),
             value_bytes: fields.u64("value_bytes")?,
             peer: fields.text("peer")?.to_owned(),
+        })
+    }
+}
+
+impl VerificationStatus {
+    pub(super) fn write(&self, out: &mut impl Sink) {
+        out.u64(self.runs);
+        out.bool(self.running);
+        out.u64(self.started_unix_s);
+        out.u64(self.duration_ms);
+        out.u64(self.bytes);
+        out.text(&self.verdict);
+        out.length(self.findings.len());
+        self.findings.iter().for_each(|finding| out.text(finding));
+    }
+
+    pub(super) fn read(fields: &mut Reader<'_>) -> Result<VerificationStatus, ProtocolError> {
+        Ok(VerificationStatus {
+            runs: fields.u64("runs")?,
+            running: fields.bool("running")?,
+            started_unix_s: fields.u64("started_unix_s")?,
+            duration_ms: fields.u64("duration_ms")?,
+            bytes: fields.u64("bytes")?,
+            verdict: fields.text("verdict")?.to_owned(),
+            findings: fields.list("findings", LEAST_NAME, |fields| {
+                Ok(fields.text("finding")?.to_owned())
+            })?,
         })
     }
 }

@@ -123,6 +123,13 @@ pub enum Request<'a> {
         /// At most this many; 0: all that are kept.
         limit: u32,
     },
+    /// Administrative: begin to verify the store's files, unless that is under way.
+    VerifyStart {
+        /// At most so many bytes in a second; 0: the server's rate, which is the highest.
+        rate: u64,
+    },
+    /// Administrative: how far the latest verification is.
+    VerifyStatus,
 }
 
 /// One change of a batch.
@@ -192,6 +199,8 @@ impl<'a> Request<'a> {
             Request::Config => opcode::CONFIG,
             Request::Reload => opcode::RELOAD,
             Request::Slowlog { .. } => opcode::SLOWLOG,
+            Request::VerifyStart { .. } => opcode::VERIFY_START,
+            Request::VerifyStatus => opcode::VERIFY_STATUS,
         }
     }
 
@@ -207,6 +216,8 @@ impl<'a> Request<'a> {
                 | Request::Config
                 | Request::Reload
                 | Request::Slowlog { .. }
+                | Request::VerifyStart { .. }
+                | Request::VerifyStatus
         )
     }
 
@@ -257,7 +268,9 @@ impl<'a> Request<'a> {
             | Request::QuarantineList
             | Request::QuarantinePurge
             | Request::Config
-            | Request::Reload => {}
+            | Request::Reload
+            | Request::VerifyStatus => {}
+            Request::VerifyStart { rate } => out.u64(*rate),
             Request::Slowlog { limit } => out.u32(*limit),
             Request::Hello {
                 client,
@@ -366,6 +379,10 @@ impl<'a> Request<'a> {
             opcode::SLOWLOG => Request::Slowlog {
                 limit: fields.u32("limit")?,
             },
+            opcode::VERIFY_START => Request::VerifyStart {
+                rate: fields.u64("rate")?,
+            },
+            opcode::VERIFY_STATUS => Request::VerifyStatus,
             opcode => return Err(ProtocolError::UnknownOpcode { opcode }),
         };
         fields.finish()?;

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use super::field::{Counter, Reader, Sink};
 use super::frame::{self, Frame};
 use super::opcode::status;
-use super::operations::{ConfigItem, LEAST_ITEM, LEAST_SLOW, ReloadReport, SlowRequest};
+use super::operations::{
+    ConfigItem, LEAST_ITEM, LEAST_SLOW, ReloadReport, SlowRequest, VerificationStatus,
+};
 use super::{COUNTED_HEADER, ErrorCode, ProtocolError};
 
 /// An answer. LSNs are 64 bits: the epoch in the high 20, the counter in the low 44.
@@ -72,6 +74,8 @@ pub enum Response {
     Reloaded(ReloadReport),
     /// Requests that took long, the latest first.
     Slowlog(Vec<SlowRequest>),
+    /// How far the latest verification is.
+    Verification(VerificationStatus),
     /// The request failed.
     Error {
         /// What kind of failure.
@@ -189,6 +193,7 @@ impl Response {
             Response::Config(_) => status::CONFIG,
             Response::Reloaded(_) => status::RELOADED,
             Response::Slowlog(_) => status::SLOWLOG,
+            Response::Verification(_) => status::VERIFICATION,
             Response::Error { .. } => status::ERROR,
         }
     }
@@ -267,6 +272,7 @@ impl Response {
                 out.length(requests.len());
                 requests.iter().for_each(|request| request.write(out));
             }
+            Response::Verification(verification) => verification.write(out),
             Response::Error { code, message } => {
                 out.u16(code.number());
                 out.text(message);
@@ -319,6 +325,7 @@ impl Response {
             status::SLOWLOG => {
                 Response::Slowlog(fields.list("count", LEAST_SLOW, SlowRequest::read)?)
             }
+            status::VERIFICATION => Response::Verification(VerificationStatus::read(&mut fields)?),
             status::ERROR => Response::Error {
                 code: ErrorCode::from_number(fields.u16("error code")?),
                 message: fields.text("message")?.to_owned(),

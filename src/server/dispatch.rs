@@ -17,7 +17,7 @@ use super::outbox::Outbox;
 use super::scans::Scans;
 use super::slowlog::Subject;
 use super::stream::Plane;
-use super::{Settings, Shared, status};
+use super::{Settings, Shared, status, verification};
 use crate::logging::message;
 use crate::protocol::opcode::request as opcode;
 use crate::protocol::{
@@ -464,6 +464,11 @@ impl<'a> Session<'a> {
                 Err(why) => Response::error(ErrorCode::ReloadRefused, why),
             },
             Request::Slowlog { limit } => Response::Slowlog(self.shared.slowlog.latest(*limit)),
+            Request::VerifyStart { rate } => {
+                let started = self.shared.verification.start(&self.shared.engine, *rate);
+                Response::Verification(verification::begun(started)?)
+            }
+            Request::VerifyStatus => Response::Verification(self.shared.verification.status()),
             _ => Response::error(
                 ErrorCode::UnknownOpcode,
                 "the server does not know this request",

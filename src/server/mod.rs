@@ -9,6 +9,7 @@
 //! - `handle` is what the process around it asks of a server that runs.
 //! - `budget` bounds the memory that large requests and answers take, all together.
 //! - `latency` and `slowlog` keep how long requests took; `status` gathers all figures.
+//! - `verification` reads the store's files when an administrator asks, at a limited rate.
 //! - `registry` knows the live connections, for `status` and for the stop.
 //!
 //! The stop is graceful: nothing new is accepted, what was received is answered, then connections end.
@@ -37,6 +38,7 @@ mod status;
 mod stream;
 #[cfg(test)]
 mod token_tests;
+mod verification;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -54,6 +56,7 @@ use handle::Pulse;
 use latency::Latency;
 use registry::Registry;
 use slowlog::SlowLog;
+use verification::Verification;
 
 pub use control::{Control, NoControl};
 pub use handle::Handle;
@@ -103,6 +106,7 @@ struct Shared {
     failures: Throttle,
     latency: Latency,
     slowlog: SlowLog,
+    verification: Arc<Verification>,
     started: Instant,
     /// The same by the clock on the wall.
     started_at: SystemTime,
@@ -118,6 +122,7 @@ impl Shared {
             budget: Budget::new(settings.max_inflight_bytes),
             latency: Latency::default(),
             slowlog: SlowLog::new(&settings),
+            verification: Arc::default(),
             settings: RwLock::new(Arc::new(settings)),
             registry: Arc::default(),
             gate: Gate::default(),
@@ -195,6 +200,7 @@ impl Server {
     /// called, from any thread, when none is left.
     pub fn stop(&mut self, on_drained: impl FnOnce() + Send + 'static) {
         self.shared.pulse.stop();
+        self.shared.verification.stop();
         // Fails only when bytes that wake it wait already, or when it has ended.
         let _ = (&*self.wake).write(&[0]);
         if let Some(acceptor) = self.acceptor.take() {

@@ -1,6 +1,6 @@
 //! The figures that `stats` answers: the engine's, the server's and what the start recovered.
 //!
-//! Names are `engine.`, `server.` or `recovery.` and the field, or `latency.`, the operation and what
+//! Names are `engine.`, `server.`, `recovery.` or `verification.` and the field, or `latency.`, the operation and what
 //! is told of it. Numbers stay numbers; a list is one text; what is not there (`recovery.cut_from` when
 //! nothing was cut, the latency of an operation that did not happen) has no figure.
 
@@ -103,6 +103,9 @@ pub(super) fn figures(shared: &Shared) -> Vec<(String, StatValue)> {
     add("server", &report.server, &mut figures);
     add("engine", &report.engine, &mut figures);
     add("recovery", &report.recovery, &mut figures);
+    if let Some(verification) = shared.verification.figures() {
+        add("verification", &verification, &mut figures);
+    }
     for latency in &report.latency {
         let figures_of_it = [
             ("count", latency.count()),

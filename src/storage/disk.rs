@@ -29,6 +29,8 @@ pub use owners::OwnersDisk;
 /// Mode of every file and directory made here, before the process's umask: the owner's alone.
 const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;
+/// The bits of a mode that say who may do what.
+const PERMISSIONS: u32 = 0o7777;
 
 /// A name in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,15 @@ pub struct DirEntry {
     pub length: u64,
     /// Whether it is a regular file: neither a directory nor a socket.
     pub is_file: bool,
+}
+
+/// To whom a file or directory belongs and what others may do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ownership {
+    /// The user's number.
+    pub owner: u32,
+    /// The permission bits.
+    pub mode: u32,
 }
 
 /// A lock on a data directory, held until it is dropped.
@@ -88,6 +99,14 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// What the operating system says; `NotFound` when the directory does not exist.
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+
+    /// To whom a file or directory belongs; `None` on a disk that knows no owners.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn ownership(&self, _path: &Path) -> io::Result<Option<Ownership>> {
+        Ok(None)
+    }
 
     /// Locks a data directory against every other process, without waiting.
     ///
@@ -248,6 +267,14 @@ impl Disk for RealDisk {
         }
         entries.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(entries)
+    }
+
+    fn ownership(&self, path: &Path) -> io::Result<Option<Ownership>> {
+        let metadata = fs::symlink_metadata(path)?;
+        Ok(Some(Ownership {
+            owner: metadata.uid(),
+            mode: metadata.mode() & PERMISSIONS,
+        }))
     }
 
     fn lock(&self, dir: &Path) -> Result<DirLock> {

@@ -13,6 +13,7 @@ use super::disk::{DirLock, Disk, count};
 use super::error::{AtlasError, Result};
 use super::scan::Snapshot;
 use super::table::ADMIT_ABOVE;
+use super::verify::{self, Pace, PacedDisk, VerifyOptions, VerifyReport};
 use super::view::{View, value_of};
 use super::{
     CompactionSummary, Conditional, Expected, Lsn, Operation, Options, QuarantinedFile,
@@ -337,6 +338,19 @@ impl Engine {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.core.stats()
+    }
+
+    /// Verifies the store's own files beside everything else that is done, in the caller's thread, which
+    /// holds no lock meanwhile. `pace` is told the bytes of every read; its error ends the reading.
+    ///
+    /// # Errors
+    /// As [`verify::verify`].
+    pub fn verify(&self, pace: Arc<Pace>) -> Result<VerifyReport> {
+        let disk = PacedDisk {
+            disk: Arc::clone(&self.core.disk),
+            pace,
+        };
+        verify::verify(&disk, &self.core.dir, VerifyOptions::default())
     }
 
     /// The files in quarantine.

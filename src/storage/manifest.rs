@@ -38,6 +38,11 @@ const CRC_AT: usize = VERSION_AT + 4;
 const LENGTH_AT: usize = CRC_AT + 4;
 const BODY_AT: usize = LENGTH_AT + 8;
 
+/// The format version that a file's first bytes state, if they are a manifest's.
+pub(crate) fn stated_version(bytes: &[u8]) -> Option<u32> {
+    codec::u32_at(bytes.strip_prefix(&MAGIC)?, 0)
+}
+
 /// A live segment of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SegmentInfo {

@@ -40,7 +40,7 @@ mod view;
 mod wal;
 mod write;
 
-pub use disk::{DirEntry, DirLock, Disk, DiskFile, OwnersDisk, RealDisk};
+pub use disk::{DirEntry, DirLock, Disk, DiskFile, OwnersDisk, Ownership, RealDisk};
 pub use engine::Engine;
 pub use error::{AtlasError, Result};
 pub use event::{Event, ReplayStep, percent};

@@ -4,11 +4,18 @@
 //! that recovery makes. No lock is taken, so it works beside a running store: a file that has vanished
 //! is looked up in a fresh manifest, and when that does not name it any more it is passed over; suspect
 //! bytes are read again before they are judged; the end of the log is judged up to what was durable
-//! when it was reached.
+//! when it was reached. `consistency` compares what no single file shows; `access` asks to whom the
+//! files belong.
 
+mod access;
+mod consistency;
+mod contents;
+mod paced;
 mod report;
 mod segments;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,9 +24,12 @@ use super::disk::Disk;
 use super::error::{AtlasError, Result};
 use super::file_name::{self, FileName};
 use super::manifest::Manifest;
+use super::table::TableInfo;
 use super::{DirEntry, Lsn, quarantine, recovery};
 
-pub use report::{FileKind, FileReport, Finding, Severity, Verdict, VerifyReport};
+pub use paced::Pace;
+pub(crate) use paced::PacedDisk;
+pub use report::{FileKind, FileReport, Finding, Severity, Verdict, VerifyReport, key_range};
 
 /// How often tables may vanish before the store counts as changing faster than it can be read.
 const MOST_CHANGES: u32 = 100;
@@ -29,6 +39,8 @@ const MOST_CHANGES: u32 = 100;
 pub struct VerifyOptions {
     /// Read only the manifest, and the headers and footers of the files that it names.
     pub quick: bool,
+    /// Tables that are read at the same time; 0 is 1. Each takes memory of its own.
+    pub threads: usize,
 }
 
 /// Verifies the store in `dir`, changing nothing. Damage is in the report, not an error.
@@ -192,16 +204,18 @@ impl Verification<'_> {
 
     /// Reads the tables that have not been read yet; the number of the first that is not there.
     fn read_tables(&mut self, manifest: &Manifest) -> Result<Option<u64>> {
-        for info in &manifest.tables {
-            if self.tables.contains_key(&info.number) {
-                continue;
+        let unread = manifest.tables.iter();
+        let unread = unread.filter(|info| !self.tables.contains_key(&info.number));
+        let unread: Vec<&TableInfo> = unread.collect();
+        let outcomes = tables::verify_tables((self.disk, self.dir), &unread, self.options);
+        let mut vanished = None;
+        for (info, outcome) in unread.into_iter().zip(outcomes) {
+            match outcome? {
+                Some(report) => drop(self.tables.insert(info.number, report)),
+                None => vanished = vanished.or(Some(info.number)),
             }
-            match tables::verify_table(self.disk, self.dir, info, self.options.quick)? {
-                Some(report) => self.tables.insert(info.number, report),
-                None => return Ok(Some(info.number)),
-            };
         }
-        Ok(None)
+        Ok(vanished)
     }
 
     /// Lists every file of the directory with what was found in it.
@@ -237,7 +251,31 @@ impl Verification<'_> {
             report.bytes = file.length;
         }
         self.report.files = reports.into_values().collect();
+        self.judge_manifest(latest);
+        self.look_at_each();
         Ok(())
+    }
+
+    /// What the manifest says against itself, and against what the other files are for.
+    fn judge_manifest(&mut self, manifest: &Manifest) {
+        let mut files = self.report.files.iter_mut();
+        if let Some(file) = files.find(|file| file.kind == FileKind::Manifest) {
+            file.findings.extend(consistency::check(manifest));
+        }
+    }
+
+    /// What is asked of every file, whatever it is.
+    fn look_at_each(&mut self) {
+        let (disk, dir) = (self.disk, self.dir);
+        for file in &mut self.report.files {
+            let path = dir.join(&file.name);
+            file.version = contents::version(disk, &path);
+            if !self.options.quick && !file.is_live() {
+                file.findings.extend(contents::read_error(disk, &path));
+            }
+        }
+        let findings = access::check(disk, dir, &mut self.report.files);
+        self.report.notes.extend(findings);
     }
 
     fn quarantine(&mut self) -> Result<()> {
@@ -249,6 +287,16 @@ impl Verification<'_> {
                 kept.len()
             ));
         }
+        if !self.options.quick {
+            let home = file_name::quarantine(self.dir);
+            for file in &kept {
+                let error = contents::read_error(self.disk, &home.join(&file.name));
+                self.report.notes.extend(
+                    error.map(|finding| format!("quarantine/{}: {}", file.name, finding.detail)),
+                );
+            }
+        }
+        self.report.quarantine = kept;
         Ok(())
     }
 }
@@ -303,6 +351,7 @@ impl VerifyReport {
             clean_shutdown: false,
             in_use: false,
             files: Vec::new(),
+            quarantine: Vec::new(),
             notes: Vec::new(),
         }
     }

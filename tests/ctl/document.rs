@@ -9,7 +9,7 @@ use crate::harness::{CTL, Daemon, ctl, lsns_in, run};
 const DOCUMENT: &str = include_str!("../../docs/ctl.md");
 
 /// Every command, with arguments that are well.
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 25] = [
     &["ping"],
     &["get", "k"],
     &["put", "k", "v"],
@@ -34,6 +34,7 @@ const COMMANDS: [&[&str]; 24] = [
     &["compact"],
     &["quarantine", "list"],
     &["quarantine", "purge"],
+    &["verify"],
 ];
 
 /// What the LSNs of the document are in this run: each is learned where it is printed first.

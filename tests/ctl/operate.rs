@@ -268,3 +268,58 @@ fn the_doctor_needs_no_daemon() {
         "{run:?}"
     );
 }
+
+#[test]
+fn a_daemon_verifies_its_own_files() {
+    let daemon = Daemon::start();
+    daemon.well(&["put", "k", "v"]);
+    daemon.well(&["flush"]);
+    let told = daemon.well(&["verify"]);
+    assert!(told.starts_with("sound: 0 findings, "), "{told}");
+    let begun = daemon.run(&["--format", "json", "verify", "--no-wait"]);
+    assert_eq!(begun.document()["ok"], true);
+    // It joins what may be under way still, which is sound.
+    daemon.well(&["verify"]);
+
+    let data = daemon.path("atlaskv-data");
+    let files = fs::read_dir(&data)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let table = files
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|it| it == "sst"));
+    let table = table.unwrap();
+    let mut bytes = fs::read(&table).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&table, bytes).unwrap();
+    let found = daemon.run(&["--format", "json", "verify"]);
+    assert_eq!(found.code, 3);
+    let document = found.document();
+    assert_eq!(document["error"]["code"], "damaged");
+    assert_eq!(document["verification"]["verdict"], "damaged");
+    let name = table.file_name().unwrap().to_str().unwrap();
+    let finding = document["verification"]["findings"][0].as_str().unwrap();
+    assert!(finding.starts_with(name), "{finding}");
+    let stats = daemon.run(&["--format", "json", "stats"]).document();
+    assert_eq!(stats["stats"]["verification.verdict"], "damaged");
+    assert_eq!(stats["stats"]["verification.running"], "false");
+    let human = daemon.run(&["verify"]);
+    assert_eq!(human.code, 3);
+    // Reads and writes go on.
+    daemon.well(&["put", "other", "v"]);
+}
+
+#[test]
+fn a_slow_verification_is_joined_and_holds_nothing_up() {
+    let daemon = Daemon::start();
+    // At a byte in a second it would take hours.
+    daemon.well(&["verify", "--rate", "1", "--no-wait"]);
+    let again = daemon
+        .run(&["--format", "json", "verify", "--no-wait"])
+        .document();
+    assert_eq!(again["verification"]["running"], true);
+    daemon.well(&["put", "k", "v"]);
+    assert_eq!(daemon.well(&["get", "k"]), "v\n");
+    let stats = daemon.run(&["--format", "json", "stats"]).document();
+    assert_eq!(stats["stats"]["verification.running"], "true");
+}

@@ -21,6 +21,7 @@ mod scan;
 mod slowlog;
 mod stats;
 mod target;
+mod verify;
 mod watch;
 
 use std::ffi::OsString;
@@ -91,6 +92,7 @@ enum Command {
     Compact(admin::Compact),
     Reload(admin::Reload),
     Quarantine(admin::Quarantine),
+    Verify(verify::Verify),
 }
 
 /// What a verb works with.
@@ -156,6 +158,7 @@ fn run(arguments: &[OsString]) -> ExitCode {
         Command::Compact(compact) => compact.run(&mut session),
         Command::Reload(reload) => reload.run(&mut session),
         Command::Quarantine(quarantine) => quarantine.run(&mut session),
+        Command::Verify(verify) => verify.run(&mut session),
     };
     session.output.finish(result).into()
 }

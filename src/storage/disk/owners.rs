@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat};
 
-use super::{DIR_MODE, DirEntry, DirLock, Disk, DiskFile, FILE_MODE, RealDisk, RealFile};
+use super::{
+    DIR_MODE, DirEntry, DirLock, Disk, DiskFile, FILE_MODE, Ownership, RealDisk, RealFile,
+};
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::file_name;
 
@@ -182,6 +184,10 @@ impl Disk for OwnersDisk {
         // there.
         drop(self.directory(path)?);
         RealDisk.list(path)
+    }
+
+    fn ownership(&self, path: &Path) -> io::Result<Option<Ownership>> {
+        RealDisk.ownership(path)
     }
 
     fn lock(&self, dir: &Path) -> Result<DirLock> {

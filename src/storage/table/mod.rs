@@ -127,6 +127,12 @@ pub(crate) struct TableInfo {
     pub(crate) max_lsn: Lsn,
 }
 
+/// The format version that a file's first bytes state, if they are a table's.
+pub(crate) fn stated_version(bytes: &[u8]) -> Option<u32> {
+    let field = bytes.strip_prefix(&MAGIC)?.first_chunk::<2>()?;
+    Some(u32::from(u16::from_le_bytes(*field)))
+}
+
 /// Where a table stands when it is finished.
 pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(file_name::table(number))

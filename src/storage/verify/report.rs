@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::storage::Lsn;
+use crate::storage::{Lsn, QuarantinedFile};
 
 /// How bad a finding is, from harmless to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -66,8 +66,17 @@ pub struct Finding {
     /// The LSNs concerned, first and last, as far as they are known.
     #[serde(serialize_with = "range_text")]
     pub lsns: Option<(Lsn, Lsn)>,
+    /// The keys concerned lie between these two, as far as they are known.
+    #[serde(serialize_with = "key_texts")]
+    pub keys: Option<(Vec<u8>, Vec<u8>)>,
+    /// What should be there, where that is a number or a name.
+    pub expected: Option<String>,
+    /// What is there instead.
+    pub found: Option<String>,
     /// What is wrong and what it means.
     pub detail: String,
+    /// What it means for the data, in a few words.
+    pub meaning: String,
 }
 
 /// A file and what was found in it.
@@ -77,6 +86,8 @@ pub struct FileReport {
     pub name: String,
     /// What it is.
     pub kind: FileKind,
+    /// The format version that its header states; `None` where it states none.
+    pub version: Option<u32>,
     /// Its bytes.
     pub bytes: u64,
     /// Valid entries; `None` where they were not counted.
@@ -86,6 +97,9 @@ pub struct FileReport {
     /// The lowest and the highest LSN of its entries.
     #[serde(serialize_with = "range_text")]
     pub lsns: Option<(Lsn, Lsn)>,
+    /// The first and the last key of a table.
+    #[serde(serialize_with = "key_texts")]
+    pub keys: Option<(Vec<u8>, Vec<u8>)>,
     /// What is wrong with it; empty: nothing.
     pub findings: Vec<Finding>,
 }
@@ -116,6 +130,8 @@ pub struct VerifyReport {
     pub in_use: bool,
     /// Every file of the directory, by name.
     pub files: Vec<FileReport>,
+    /// What stands in `quarantine/`.
+    pub quarantine: Vec<QuarantinedFile>,
     /// What an operator should know besides, a sentence each.
     pub notes: Vec<String>,
 }
@@ -124,10 +140,8 @@ impl Finding {
     /// A finding about a place in a file.
     pub(super) fn at(severity: Severity, offset: u64, detail: impl Into<String>) -> Finding {
         Finding {
-            severity,
             offset: Some(offset),
-            lsns: None,
-            detail: detail.into(),
+            ..Finding::whole(severity, detail)
         }
     }
 
@@ -137,13 +151,51 @@ impl Finding {
             severity,
             offset: None,
             lsns: None,
+            keys: None,
+            expected: None,
+            found: None,
             detail: detail.into(),
+            meaning: String::new(),
         }
     }
 
     pub(super) fn with_lsns(mut self, first: Lsn, last: Lsn) -> Finding {
         self.lsns = Some((first, last));
         self
+    }
+
+    pub(super) fn with_keys(mut self, first: &[u8], last: &[u8]) -> Finding {
+        self.keys = Some((first.to_vec(), last.to_vec()));
+        self
+    }
+
+    /// With what should be there and what is.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "numbers, and texts that were made for it"
+    )]
+    pub(super) fn comparing(mut self, expected: impl ToString, found: impl ToString) -> Finding {
+        self.expected = Some(expected.to_string());
+        self.found = Some(found.to_string());
+        self
+    }
+
+    /// What it means for the data.
+    fn tell_meaning(&mut self) {
+        let which = match (self.lsns, &self.keys) {
+            (None, None) => "it is not known which".to_owned(),
+            (None, Some(keys)) => format!("keys {}", key_range(keys)),
+            (Some((first, last)), None) => format!("LSN {first} to {last}"),
+            (Some((first, last)), Some(keys)) => {
+                format!("keys {}, LSN {first} to {last}", key_range(keys))
+            }
+        };
+        self.meaning = match self.severity {
+            Severity::Note | Severity::Repairable => "nothing is lost".to_owned(),
+            Severity::Torn => "nothing is lost that was proven to be synced".to_owned(),
+            Severity::Unreadable => format!("not known, for the disk does not give it: {which}"),
+            Severity::Loss => format!("lost within: {which}"),
+        };
     }
 }
 
@@ -152,12 +204,22 @@ impl FileReport {
         FileReport {
             name: name.to_owned(),
             kind,
+            version: None,
             bytes,
             entries: None,
             tombstones: None,
             lsns: None,
+            keys: None,
             findings: Vec::new(),
         }
+    }
+
+    /// Whether the manifest, or a name that it names.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(
+            self.kind,
+            FileKind::Manifest | FileKind::Table | FileKind::Segment
+        )
     }
 
     /// The worst finding in this file.
@@ -170,6 +232,8 @@ impl FileReport {
 impl VerifyReport {
     /// The verdict that follows from the files' findings.
     pub(super) fn judge(&mut self) {
+        let findings = self.files.iter_mut().flat_map(|file| &mut file.findings);
+        findings.for_each(Finding::tell_meaning);
         let worst = self.files.iter().filter_map(FileReport::worst).max();
         self.verdict = match worst {
             None | Some(Severity::Note) => Verdict::Sound,
@@ -189,5 +253,32 @@ fn text<S: Serializer>(lsn: &Lsn, serializer: S) -> Result<S::Ok, S::Error> {
 #[expect(clippy::ref_option, reason = "the signature that serde calls")]
 fn range_text<S: Serializer>(lsns: &Option<(Lsn, Lsn)>, serializer: S) -> Result<S::Ok, S::Error> {
     let texts = lsns.map(|(first, last)| [first.to_string(), last.to_string()]);
+    texts.serialize(serializer)
+}
+
+/// Bytes of a key that are shown in a sentence.
+const SHOWN_KEY: usize = 64;
+
+/// A key in a sentence: its bytes escaped, and not all of a long one.
+pub(super) fn shown_key(key: &[u8]) -> String {
+    let shown = key.get(..SHOWN_KEY).unwrap_or(key);
+    let more = if shown.len() < key.len() { "…" } else { "" };
+    format!("\"{}{more}\"", shown.escape_ascii())
+}
+
+/// Two keys in a sentence.
+#[must_use]
+pub fn key_range((first, last): &(Vec<u8>, Vec<u8>)) -> String {
+    format!("{} to {}", shown_key(first), shown_key(last))
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn key_texts<S: Serializer>(
+    keys: &Option<(Vec<u8>, Vec<u8>)>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let texts = keys
+        .as_ref()
+        .map(|(first, last)| [first, last].map(|key| key.escape_ascii().to_string()));
     texts.serialize(serializer)
 }

@@ -1,21 +1,58 @@
 //! Verifying one table.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use super::report::{FileKind, FileReport, Finding, Severity};
+use super::VerifyOptions;
+use super::report::{FileKind, FileReport, Finding, Severity, shown_key};
 use crate::storage::disk::Disk;
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::file_name;
 use crate::storage::table::{self, DamagedPlace, Inspection, Table, TableInfo};
 
-/// Bytes of a key that are shown.
-const SHOWN_KEY: usize = 64;
+/// Verifies several tables, some at the same time; the outcomes have the tables' order. Each thread takes
+/// the next table when it is through with one, and holds buffers for one.
+pub(super) fn verify_tables(
+    (disk, dir): (&dyn Disk, &Path),
+    tables: &[&TableInfo],
+    options: VerifyOptions,
+) -> Vec<Result<Option<FileReport>>> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut outcomes = Vec::new();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(info) = tables.get(place) else {
+                return outcomes;
+            };
+            outcomes.push((place, verify_table(disk, dir, info, options.quick)));
+        }
+    };
+    let mut outcomes = thread::scope(|scope| {
+        // The thread that asks is one of them; where no more can be made, it does all.
+        let others = options.threads.min(tables.len()).saturating_sub(1);
+        let others: Vec<_> = (0..others)
+            .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
+            .collect();
+        let mut outcomes = work();
+        for other in others {
+            match other.join() {
+                Ok(more) => outcomes.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        outcomes
+    });
+    outcomes.sort_by_key(|(place, _)| *place);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
 
 /// Reads a table and says what is wrong with it. `None`: there is no such file.
 ///
 /// # Errors
 /// `NewerFormat`.
-pub(super) fn verify_table(
+fn verify_table(
     disk: &dyn Disk,
     dir: &Path,
     info: &TableInfo,
@@ -26,6 +63,7 @@ pub(super) fn verify_table(
     report.entries = Some(info.entries);
     report.tombstones = Some(info.tombstones);
     report.lsns = Some((info.min_lsn, info.max_lsn));
+    report.keys = Some((info.min_key.clone(), info.max_key.clone()));
     let read = || {
         if quick {
             Table::open(disk, dir, info).map(drop)
@@ -41,7 +79,10 @@ pub(super) fn verify_table(
         return Err(error);
     }
     match table::inspect(disk, &path, info) {
-        Ok(inspection) => judge(&mut report, info, &error, inspection),
+        Ok(inspection) => {
+            report.bytes = length(disk, &path).unwrap_or(info.size);
+            judge(&mut report, info, &error, inspection);
+        }
         Err(AtlasError::MissingFile { .. }) => return Ok(None),
         Err(AtlasError::NewerFormat { .. }) => return Err(error),
         Err(unreadable) => {
@@ -52,6 +93,10 @@ pub(super) fn verify_table(
         }
     }
     Ok(Some(report))
+}
+
+fn length(disk: &dyn Disk, path: &Path) -> Option<u64> {
+    disk.open(path).and_then(|file| file.length()).ok()
 }
 
 /// Says what the damage means: entries are lost, or they are all there and the file can be made anew.
@@ -84,17 +129,24 @@ fn judge(report: &mut FileReport, info: &TableInfo, error: &AtlasError, inspecti
     report.entries = Some(entries);
     report.tombstones = Some(tombstones);
     report.lsns = lsns;
+    let size = report.bytes;
+    let compared = |finding: Finding| match (entries == info.entries, size == info.size) {
+        (false, _) => finding.comparing(words_of(info.entries), words_of(entries)),
+        (true, false) => finding.comparing(format!("{} bytes", info.size), format!("{size} bytes")),
+        (true, true) => finding,
+    };
     if is_complete {
         let detail = format!("{detail}; every entry is whole: nothing is lost");
-        report.findings.push(whole(Severity::Repairable, detail));
+        let finding = compared(whole(Severity::Repairable, detail));
+        report.findings.push(finding);
         return;
     }
     let lost = info.entries.saturating_sub(entries);
     let detail = format!("{detail}; {lost} of {} entries are lost", info.entries);
-    let finding = whole(Severity::Loss, detail);
-    report
-        .findings
-        .push(finding.with_lsns(info.min_lsn, info.max_lsn));
+    let finding = compared(whole(Severity::Loss, detail))
+        .with_lsns(info.min_lsn, info.max_lsn)
+        .with_keys(&info.min_key, &info.max_key);
+    report.findings.push(finding);
     report
         .findings
         .extend(places.iter().map(|place| damaged_place(place, info)));
@@ -105,13 +157,24 @@ fn damaged_place(place: &DamagedPlace, info: &TableInfo) -> Finding {
         offset,
         end,
         after,
+        before,
         detail,
     } = place;
     let detail = format!(
         "{detail}; no entry from here to offset {end}, {}",
         behind(after)
     );
-    Finding::at(Severity::Loss, *offset, detail).with_lsns(info.min_lsn, info.max_lsn)
+    let or = |key: &'_ Vec<u8>, edge: &Vec<u8>| match key.is_empty() {
+        true => edge.clone(),
+        false => key.clone(),
+    };
+    Finding::at(Severity::Loss, *offset, detail)
+        .with_lsns(info.min_lsn, info.max_lsn)
+        .with_keys(&or(after, &info.min_key), &or(before, &info.max_key))
+}
+
+fn words_of(entries: u64) -> String {
+    format!("{entries} entries")
 }
 
 /// Which keys stood behind a place, in words.
@@ -119,7 +182,5 @@ fn behind(after: &[u8]) -> String {
     if after.is_empty() {
         return "at the table's begin".to_owned();
     }
-    let shown = after.get(..SHOWN_KEY).unwrap_or(after);
-    let more = if shown.len() < after.len() { "…" } else { "" };
-    format!("behind the key \"{}{more}\"", shown.escape_ascii())
+    format!("behind the key {}", shown_key(after))
 }

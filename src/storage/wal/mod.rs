@@ -62,6 +62,11 @@ pub(crate) const ENTRY_NONCE_AT: usize = ENTRY_HEAD + DATA_NONCE_AT;
 /// Bytes of an entry without operations.
 pub(crate) const MARK_SIZE: usize = ENTRY_HEAD + DATA_OPERATIONS_AT;
 
+/// The format version that a file's first bytes state, if they are a segment's.
+pub(crate) fn stated_version(bytes: &[u8]) -> Option<u32> {
+    codec::u32_at(bytes.strip_prefix(&MAGIC)?, 0)
+}
+
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
