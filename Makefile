@@ -14,7 +14,7 @@ export CARGO_HOME  ?= $(HOME)/.cargo
 export RUSTUP_HOME ?= $(HOME)/.rustup
 REMAP := --remap-path-prefix=$(CURDIR)=/usr/src/atlaskv --remap-path-prefix=$(CARGO_HOME)=/usr/share/cargo
 
-.PHONY: help build run demo test test-system lint audit bench soak install stage clean
+.PHONY: help build run demo test test-system lint audit bench soak soak-powercut install stage clean
 
 help:
 	@echo 'AtlasKV: a durable, ordered key-value store.'
@@ -25,6 +25,7 @@ help:
 	@echo '  make lint         formatting, clippy and documentation, warnings are errors'
 	@echo '  make bench        the engine in process: writes, reads, scans, durable writes'
 	@echo '  make soak         the randomized suites with large budgets (hours; SEED=n repeats one)'
+	@echo '  make soak-powercut  450 power cuts on ext4, XFS and Btrfs (root; IMAGES for each of nine)'
 	@echo '  make build        the release binaries, in $(RELEASE)'
 	@echo '  make install      all that the packages carry, under DESTDIR, PREFIX'
 	@echo '  make deb          the Debian package, in target/packages'
@@ -74,9 +75,14 @@ bench:
 # one and prints it.
 soak:
 	$(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) ATLASKV_TEST_RUNS=$(or $(RUNS),5000) \
-	    ATLASKV_KILL_ROUNDS=$(or $(KILLS),3000) $(CARGO) test --locked --release -- --nocapture
+	    ATLASKV_KILL_ROUNDS=$(or $(KILLS),3334) $(CARGO) test --locked --release -- --nocapture
 
 install: build stage
+
+# Needs root: crash images of real file systems, by the hundred.
+soak-powercut: build
+	ATLASKV_POWERCUT_IMAGES=$(or $(IMAGES),50) $(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) \
+	    tests/system/run --no-build powercut
 
 include packaging/packages.mk
 
