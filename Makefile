@@ -14,7 +14,7 @@ export CARGO_HOME  ?= $(HOME)/.cargo
 export RUSTUP_HOME ?= $(HOME)/.rustup
 REMAP := --remap-path-prefix=$(CURDIR)=/usr/src/atlaskv --remap-path-prefix=$(CARGO_HOME)=/usr/share/cargo
 
-.PHONY: help build run demo test test-system lint audit bench soak interleavings guards install stage clean
+.PHONY: help build run demo test test-system lint audit bench soak soak-powercut interleavings guards install stage clean
 
 help:
 	@echo 'AtlasKV: a durable, ordered key-value store.'
@@ -27,6 +27,7 @@ help:
 	@echo '  make soak         the randomized suites with large budgets (hours; SEED=n repeats one)'
 	@echo '  make interleavings  the engine under a scheduler that tries orders of its threads'
 	@echo '  make guards       takes away each sync, check and lock of the engine: which test notices (long)'
+	@echo '  make soak-powercut  450 power cuts on ext4, XFS and Btrfs (root; IMAGES for each of nine)'
 	@echo '  make build        the release binaries, in $(RELEASE)'
 	@echo '  make install      all that the packages carry, under DESTDIR, PREFIX'
 	@echo '  make deb          the Debian package, in target/packages'
@@ -76,7 +77,8 @@ bench:
 # one and prints it.
 soak:
 	$(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) ATLASKV_TEST_RUNS=$(or $(RUNS),5000) \
-	    ATLASKV_KILL_ROUNDS=$(or $(KILLS),3000) ATLASKV_HISTORIES=$(or $(HISTORIES),2000) $(CARGO) test --locked --release -- --nocapture
+	    ATLASKV_KILL_ROUNDS=$(or $(KILLS),3334) ATLASKV_HISTORIES=$(or $(HISTORIES),2000) \
+	    $(CARGO) test --locked --release -- --nocapture
 
 # The engine's threads under a scheduler that tries interleavings: SCHEDULES in percent of the usual.
 interleavings:
@@ -89,6 +91,11 @@ guards:
 	@tests/guards
 
 install: build stage
+
+# Needs root: crash images of real file systems, by the hundred.
+soak-powercut: build
+	ATLASKV_POWERCUT_IMAGES=$(or $(IMAGES),50) $(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) \
+	    tests/system/run --no-build powercut
 
 include packaging/packages.mk
 

@@ -30,6 +30,12 @@ impl Core {
     /// Writes the oldest sealed memtable to a table that replaces its segment. `false`: there is none.
     pub(crate) fn flush_oldest(&self) -> Result<bool> {
         let _turn = lock(&self.flushing);
+        let flushed = self.with_reserve(|| self.try_flush());
+        self.flushed.beat();
+        flushed.map_err(|error| self.told_as_full(error))
+    }
+
+    fn try_flush(&self) -> Result<bool> {
         self.durability.check()?;
         let Some(sealed) = self.view().sealed.last().map(Arc::clone) else {
             return Ok(false);
@@ -45,19 +51,16 @@ impl Core {
             &mut progress,
         );
         let outcome = written.and_then(|written| self.install_flush(&sealed, written, started));
-        self.flushed.beat();
         match outcome {
             Ok(()) => {
                 self.note_flushed();
+                self.reserve.note_use();
                 self.resume();
                 self.compact_bell.ring();
                 Ok(true)
             }
             Err(error) => {
                 self.discard_table(number);
-                if error.is_out_of_space() {
-                    return Err(self.refuse_full(&error));
-                }
                 Err(error)
             }
         }
@@ -123,7 +126,7 @@ impl Core {
                 break;
             }
             if view.sealed.len() < view.options.max_sealed_memtables {
-                self.seal(&mut writer)?;
+                self.with_reserve(|| self.seal(&mut writer))?;
                 break;
             }
             drop(writer);
@@ -136,6 +139,15 @@ impl Core {
     /// Merges the tables that the policy chooses. `false`: there is nothing to merge.
     pub(crate) fn compact_once(&self) -> Result<bool> {
         let _turn = lock(&self.compacting);
+        // Not while there is room for puts: a merge that is too large would only take it from them.
+        if self.disk_full().is_some() {
+            self.with_reserve(|| self.try_compact())
+        } else {
+            self.try_compact()
+        }
+    }
+
+    fn try_compact(&self) -> Result<bool> {
         let view = self.view();
         let infos: Vec<TableInfo> = view
             .tables
@@ -167,7 +179,7 @@ impl Core {
                 .map(|table| table.info().tombstones)
                 .sum();
             if view.tables.len() > 1 || tombstones > 0 {
-                self.merge(&view.tables, 0..view.tables.len())?;
+                self.with_reserve(|| self.merge(&view.tables, 0..view.tables.len()))?;
             }
         }
         let manifest = &self.manifest().manifest;

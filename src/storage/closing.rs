@@ -80,7 +80,7 @@ impl Core {
         synced?;
         let mut writer = lock(&self.writer);
         if writer.is_broken() {
-            self.seal(&mut writer)?;
+            self.with_reserve(|| self.seal(&mut writer))?;
         }
         let lsn = self.append(&mut writer, Kind::CleanMark, &[])?;
         drop(writer);

@@ -7,7 +7,8 @@
 //! | 3 | `manifest` | the manifest | storing the next one |
 //! | 4 | `view` | which view is the present one | swapping or copying an `Arc` |
 //! | 5 | a memtable's map | its entries | one write, one look-up, one batch of a cursor |
-//! | 6 | `durability`, snapshots, scans, `disk_full`, `closing` | progress and registries | a few instructions |
+//! | 6 | `reserve` | the room held back | making or removing its file |
+//! | 7 | `durability`, snapshots, scans, `disk_full`, `closing` | progress and registries | a few instructions |
 //!
 //! A lock is only ever taken while locks of smaller numbers are held. No lock is held while the log is
 //! synced for a waiter, and none between the pages of a scan.
@@ -25,6 +26,7 @@ use super::event::Event;
 use super::manifest::Manifest;
 use super::options::EventSink;
 use super::progress::Gauge;
+use super::reserve::Reserve;
 use super::scan::{Scans, Snapshots};
 use super::table::{self, Index, Table, TableInfo};
 use super::view::View;
@@ -92,6 +94,7 @@ pub(crate) struct Core {
     pub(crate) durability: Durability,
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) scans: Arc<Scans>,
+    pub(crate) reserve: Reserve,
     disk_full: Mutex<Option<String>>,
     pub(crate) counters: Counters,
     pub(crate) closed: AtomicBool,
@@ -159,7 +162,8 @@ impl Core {
             durability,
             snapshots: Arc::default(),
             scans: Arc::default(),
-            disk_full: Mutex::new(None),
+            reserve: Reserve::new(recovered.held),
+            disk_full: Mutex::new(recovered.full),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
             closing: Mutex::default(),
@@ -301,8 +305,11 @@ impl Core {
         AtlasError::DiskFull { reason }
     }
 
-    /// Notes that there is room again.
+    /// Notes that there is room again, unless it is only what was held back.
     pub(crate) fn resume(&self) {
+        if self.reserve.is_in_use() {
+            return;
+        }
         if lock(&self.disk_full).take().is_some() {
             self.tell(&Event::WritingResumed);
         }

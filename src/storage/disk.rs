@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use rustix::fs::FallocateFlags;
 
-use super::error::{AtlasError, Result};
+use super::error::{self, AtlasError, Result};
 use super::file_name;
 
 pub use owners::OwnersDisk;
@@ -187,6 +187,21 @@ pub fn write_full(file: &dyn DiskFile, data: &[u8], offset: u64) -> io::Result<(
         }
     }
     Ok(())
+}
+
+/// Gives a finished file its name. A full disk or a used-up quota refuses that on some file systems: while
+/// the old name is still there it was not done, and the error is not that of a `rename`, whose outcome is
+/// unknown.
+pub(crate) fn give_name(disk: &dyn Disk, temporary: &Path, path: &Path) -> Result<()> {
+    disk.rename(temporary, path).map_err(|source| {
+        let refused = error::is_out_of_space(&source) && disk.open(temporary).is_ok();
+        let operation = if refused {
+            "give its name to"
+        } else {
+            "rename"
+        };
+        AtlasError::io(operation, path, source)
+    })
 }
 
 /// A length in memory as a number of a format. Every supported machine has at most 64-bit lengths.

@@ -381,7 +381,7 @@ impl Engine {
         self.core.sync_tick(Duration::ZERO)?;
         while self.core.flush_oldest()? {}
         while self.core.compact_once()? {}
-        Ok(())
+        self.core.try_resume()
     }
 
     /// Stops writing, flushes, syncs, appends the clean-shutdown mark. Later calls get `Closed`.
@@ -476,7 +476,8 @@ impl Core {
         }
     }
 
-    fn told_as_full(&self, error: AtlasError) -> AtlasError {
+    /// A full disk as such, and noted.
+    pub(crate) fn told_as_full(&self, error: AtlasError) -> AtlasError {
         if error.is_out_of_space() {
             self.refuse_full(&error)
         } else {

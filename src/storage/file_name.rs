@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 pub(crate) const MANIFEST: &str = "MANIFEST";
 /// Locked by whoever may write to the directory; holds its process number and program name.
 pub(crate) const LOCK: &str = "LOCK";
+/// Holds room back for a full disk; see `reserve`. Its ending makes it a temporary file.
+pub(crate) const RESERVE: &str = "RESERVE.tmp";
 /// Where recovery puts what it does not know or had to cut.
 pub(crate) const QUARANTINE: &str = "quarantine";
 /// The ending of a file that is not yet finished; recovery removes these.
@@ -108,6 +110,7 @@ mod tests {
         assert_eq!(parse(MANIFEST), FileName::Manifest);
         assert_eq!(parse(LOCK), FileName::Lock);
         assert_eq!(parse(QUARANTINE), FileName::Quarantine);
+        assert_eq!(parse(RESERVE), FileName::Temporary);
     }
 
     #[test]

@@ -258,8 +258,7 @@ impl Manifest {
             .map_err(|error| AtlasError::io("write", &temporary, error))?;
         file.sync()
             .map_err(|error| AtlasError::io("sync", &temporary, error))?;
-        disk.rename(&temporary, &path)
-            .map_err(|error| AtlasError::io("rename", &path, error))?;
+        disk::give_name(disk, &temporary, &path)?;
         disk.sync_dir(dir)
             .map_err(|error| AtlasError::io("sync", dir, error))
     }

@@ -31,6 +31,7 @@ mod progress;
 mod quarantine;
 mod reconfigure;
 mod recovery;
+mod reserve;
 mod scan;
 mod stats;
 mod sync;

@@ -30,6 +30,7 @@ use super::manifest::{Manifest, Move, SegmentInfo};
 use super::memtable::{Memtable, Readers};
 use super::progress::{Progress, Replaying};
 use super::quarantine::{self, Quarantine};
+use super::reserve::{self, Held};
 use super::table::{self, Index, Table, TableInfo};
 use super::wal::SegmentHeader;
 use super::wal::reader::SegmentReader;
@@ -73,6 +74,10 @@ pub(crate) struct Recovered {
     /// The segment that takes writes.
     pub(crate) segment: SegmentWriter,
     pub(crate) report: RecoveryReport,
+    /// What is held back for a full disk.
+    pub(crate) held: Held,
+    /// Why the disk is full, if there was no room to hold back.
+    pub(crate) full: Option<String>,
 }
 
 /// Recovers the store in `dir`, whose lock the caller holds.
@@ -95,11 +100,17 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<
         .inspect_err(|error| recovery.discard(error))?;
     recovery.clean_up()?;
     tables.splice(0..0, new_tables);
+    let (held, full) = match reserve::hold(disk, dir, options) {
+        Err(error) if error.is_out_of_space() => (Held::Nothing, Some(error.to_string())),
+        held => (held?, None),
+    };
     Ok(Recovered {
         manifest: recovery.manifest,
         tables,
         segment,
         report: recovery.report,
+        held,
+        full,
     })
 }
 
@@ -405,7 +416,13 @@ impl<'a> Recovery<'a> {
         self.manifest.open_epoch(log.last_lsn)?;
         self.report.epoch = self.manifest.epoch;
         // Syncs the directory, for the tables' names too.
-        let segment = new_segment(self.disk, self.dir, self.options, &mut self.manifest)?;
+        let made = new_segment(self.disk, self.dir, self.options, &mut self.manifest);
+        let segment = match made {
+            Err(error) if error.is_out_of_space() && !error.leaves_outcome_open() => {
+                self.small_segment()?
+            }
+            made => made?,
+        };
         let mut tables = Vec::with_capacity(self.new_tables.len());
         for (info, index) in self.new_tables.drain(..) {
             tables.insert(0, Table::open_indexed(self.disk, self.dir, &info, index)?);
@@ -414,6 +431,16 @@ impl<'a> Recovery<'a> {
         self.manifest.generation += 1;
         self.manifest.store(self.disk, self.dir)?;
         Ok((segment, tables))
+    }
+
+    /// Makes a small segment where there was no room for the usual one.
+    fn small_segment(&mut self) -> Result<SegmentWriter> {
+        let failed = self.manifest.next_file_number.saturating_sub(1);
+        let left = file_name::temporary(&file_name::segment(failed));
+        // It may not be there at all; the attempt that follows finds out whether there is room.
+        let _ = self.disk.remove(&self.dir.join(left));
+        let small = reserve::small(self.options);
+        new_segment(self.disk, self.dir, &small, &mut self.manifest)
     }
 
     /// Does the moves and deletions that the durable manifest lists.

@@ -12,6 +12,7 @@ use super::error::{AtlasError, Result};
 use super::event::Event;
 use super::manifest::SegmentEnd;
 use super::recovery;
+use super::reserve::{self, Held};
 use super::view::{Sealed, View};
 use super::wal::writer::SegmentWriter;
 use super::wal::{HEADER_SIZE, Kind, MARK_SIZE, NewEntry};
@@ -73,7 +74,10 @@ impl Core {
     pub(crate) fn submit(&self, operations: &[Operation<'_>]) -> Result<Lsn> {
         let view = self.view();
         let size = view.options.check_operations(operations)?;
-        let mut writer = self.writer_with_room(&view, size)?;
+        let frees = operations
+            .iter()
+            .all(|operation| operation.value().is_none());
+        let mut writer = self.writer_with_room(&view, size, frees)?;
         self.append(&mut writer, Kind::Operations, operations)
     }
 
@@ -100,7 +104,7 @@ impl Core {
         };
         let view = self.view();
         let size = view.options.check_operations(&[operation])?;
-        let mut writer = self.writer_with_room(&view, size)?;
+        let mut writer = self.writer_with_room(&view, size, new.is_none())?;
         let current = self.view().newest(key)?;
         let holds = match (expected, &current) {
             (Expected::Absent, None) => true,
@@ -121,8 +125,14 @@ impl Core {
     }
 
     /// The writer, with room in memtable and segment for an entry of `size` bytes. While flushing is
-    /// behind, writes are first slowed down, then wait. `view` is the present one.
-    fn writer_with_room(&self, view: &View, size: usize) -> Result<MutexGuard<'_, Writer>> {
+    /// behind, writes are first slowed down, then wait. `view` is the present one. A write that `frees`
+    /// room, by deleting, may use what is held back.
+    fn writer_with_room(
+        &self,
+        view: &View,
+        size: usize,
+        frees: bool,
+    ) -> Result<MutexGuard<'_, Writer>> {
         self.slow_down(view);
         let started = Instant::now();
         let mut waits = false;
@@ -132,19 +142,33 @@ impl Core {
             let mut writer = lock(&self.writer);
             // Under the lock: no write may follow the clean-shutdown mark.
             self.check_open()?;
+            if !frees && self.reserve.is_in_use() {
+                return Err(self.full());
+            }
             let view = self.view();
             if !writer.is_full(&view, size) {
                 self.note_wait(started);
                 return Ok(writer);
             }
             if view.sealed.len() < view.options.max_sealed_memtables {
-                self.seal_or_refuse(&mut writer, size)?;
+                self.seal_or_refuse(&mut writer, size, frees)?;
                 self.note_wait(started);
                 return Ok(writer);
             }
             drop(writer);
             let first = !std::mem::replace(&mut waits, true);
+            let is_hopeless = !frees || matches!(self.reserve.held(), Held::Spent | Held::Never);
+            if is_hopeless && self.disk_full().is_some() {
+                return Err(self.full());
+            }
             self.wait_for_flush(&view.options, started, seen, first)?;
+        }
+    }
+
+    /// The refusal of a write on a full disk.
+    fn full(&self) -> AtlasError {
+        AtlasError::DiskFull {
+            reason: self.disk_full().unwrap_or_default(),
         }
     }
 
@@ -178,9 +202,6 @@ impl Core {
         seen: u64,
         first: bool,
     ) -> Result<()> {
-        if let Some(reason) = self.disk_full() {
-            return Err(AtlasError::DiskFull { reason });
-        }
         if !self.background {
             return self.flush_oldest().map(|_| ());
         }
@@ -197,15 +218,23 @@ impl Core {
         Ok(())
     }
 
-    /// Seals memtable and segment for an entry of `size` bytes; a full disk is told as such.
-    fn seal_or_refuse(&self, writer: &mut Writer, size: usize) -> Result<()> {
+    /// Seals memtable and segment for an entry of `size` bytes; a full disk is told as such. What is held
+    /// back is only for a write that `frees` room.
+    fn seal_or_refuse(&self, writer: &mut Writer, size: usize, frees: bool) -> Result<()> {
         let too_soon = writer
             .refused_at
             .is_some_and(|at| at.elapsed() < FULL_RETRY);
-        if let Some(reason) = self.disk_full().filter(|_| too_soon && self.background) {
+        let may_free = frees && self.reserve.held() == Held::All;
+        let refused = too_soon && self.background && !may_free;
+        if let Some(reason) = self.disk_full().filter(|_| refused) {
             return Err(AtlasError::DiskFull { reason });
         }
-        match self.seal(writer) {
+        let sealed = if frees {
+            self.with_reserve(|| self.seal(writer))
+        } else {
+            self.seal(writer)
+        };
+        match sealed {
             Err(error) if error.is_out_of_space() => {
                 writer.refused_at = Some(Instant::now());
                 writer.refused_size = size;
@@ -233,12 +262,12 @@ impl Core {
             segment.closed = Some(closed);
         }
         let number = next.next_file_number;
-        let created = recovery::create_segment(
-            &*self.disk,
-            &self.dir,
-            &self.options(),
-            (&mut next, first_lsn),
-        );
+        let mut options = Options::clone(&self.options());
+        if self.reserve.is_in_use() {
+            options = reserve::small(&options);
+        }
+        let created =
+            recovery::create_segment(&*self.disk, &self.dir, &options, (&mut next, first_lsn));
         // The number is spent even if the file was not made whole.
         installed.manifest.next_file_number = next.next_file_number;
         let segment = match created.and_then(|segment| {
@@ -383,7 +412,7 @@ impl Core {
     fn seal_for_mark(&self, writer: &mut Writer, view: &View) -> Result<()> {
         self.durability.skip_mark();
         if view.sealed.len() < view.options.max_sealed_memtables {
-            self.seal_or_refuse(writer, MARK_SIZE)?;
+            self.seal_or_refuse(writer, MARK_SIZE, false)?;
         }
         Ok(())
     }
@@ -396,6 +425,11 @@ impl Core {
         if self.disk_full().is_none() || self.durability.check().is_err() {
             return Ok(());
         }
+        if !self.view().sealed.is_empty() {
+            return Ok(());
+        }
+        self.hold_reserve()
+            .map_err(|error| self.told_as_full(error))?;
         let mut writer = lock(&self.writer);
         let view = self.view();
         if !view.sealed.is_empty() {
@@ -403,7 +437,7 @@ impl Core {
         }
         let size = writer.refused_size.max(MARK_SIZE);
         if writer.is_full(&view, size) {
-            return self.seal_or_refuse(&mut writer, size);
+            return self.seal_or_refuse(&mut writer, size, false);
         }
         self.resume();
         Ok(())

@@ -285,7 +285,7 @@ fn kill_under_load(daemon: &mut Daemon, workers: &mut [Worker], random: &mut Rng
 }
 
 fn rounds() -> u64 {
-    std::env::var("ATLASKV_KILL_ROUNDS").map_or(17, |rounds| rounds.parse().unwrap())
+    std::env::var("ATLASKV_KILL_ROUNDS").map_or(67, |rounds| rounds.parse().unwrap())
 }
 
 fn kill_again_and_again(sync: &str) {

@@ -30,3 +30,4 @@ mod manager;
 mod pipeline;
 mod reload;
 mod stop;
+mod sync_failure;

@@ -360,7 +360,7 @@ fn a_full_disk_refuses_and_resumes() {
         let disk = SimDisk::new(7);
         let engine = store::open(&disk, &options).unwrap();
         let mut expected = store::Contents::new();
-        disk.set_capacity(Some(96 * KIB as u64));
+        disk.set_capacity(Some(disk.used() + 96 * KIB as u64));
         let mut refused = 0;
         for number in 0..2000_u32 {
             let changes = [(number.to_be_bytes().to_vec(), Some(vec![7; 100]))];

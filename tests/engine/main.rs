@@ -30,6 +30,7 @@ mod probe;
 mod progress;
 mod reconfigure;
 mod recovery;
+mod reserve;
 mod review;
 mod script;
 mod sim_disk;

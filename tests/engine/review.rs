@@ -55,6 +55,7 @@ fn a_close_without_room_still_syncs_the_log() {
         let disk = SimDisk::new(1);
         let engine = store::open(&disk, &options).unwrap();
         engine.put(b"k", b"v").unwrap();
+        disk.take_file(&store::path("RESERVE.tmp"));
         disk.set_capacity(Some(disk.used()));
         let error = engine.close().unwrap_err();
         assert!(matches!(error, AtlasError::DiskFull { .. }), "{error}");
@@ -142,6 +143,7 @@ fn a_full_disk_is_one_state() {
     engine.put(b"a", &[1; 3 * KIB]).unwrap();
     engine.put(b"b", b"seals the first").unwrap();
     told.lock().unwrap().clear();
+    disk.take_file(&store::path("RESERVE.tmp"));
     disk.set_capacity(Some(disk.used()));
     for _ in 0..5 {
         let error = engine.maintain().unwrap_err();
@@ -214,6 +216,7 @@ fn starts_on_a_full_disk_leave_nothing_behind() {
     let engine = store::open(&disk, &options).unwrap();
     engine.put(b"k", &[1; 1900]).unwrap();
     drop(engine);
+    disk.take_file(&store::path("RESERVE.tmp"));
     let (used, files) = (disk.used(), disk.files());
     // Room for less than the new segment, and for some of what comes before it.
     for room in (0..16).map(|kib| kib * KIB as u64) {

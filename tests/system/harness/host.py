@@ -13,8 +13,10 @@ WORK = REPOSITORY / "target" / "system"
 NEEDED = {
     "apt-utils": "apt-ftparchive",
     "autopkgtest": "autopkgtest",
+    "btrfs-progs": "mkfs.btrfs",
     "debhelper": "dh",
     "dpkg-dev": "dpkg-buildpackage",
+    "e2fsprogs": "mkfs.ext4",
     "fakeroot": "fakeroot",
     "gcc": "gcc",
     "gpg": "gpg",
@@ -24,6 +26,7 @@ NEEDED = {
     "rpm": "rpmbuild",
     "systemd-container": "systemd-nspawn",
     "util-linux": "nsenter",
+    "xfsprogs": "mkfs.xfs",
 }
 
 

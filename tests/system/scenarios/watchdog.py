@@ -68,7 +68,7 @@ def stuck_sync(s, m):
 def full(s, m):
     """A restart would not make room."""
     m.must("systemctl stop atlaskv")
-    mount = "mount -t tmpfs -o size=200m,mode=0750,uid=$(id -u atlaskv),gid=$(id -g atlaskv) test /var/lib/atlaskv"
+    mount = "mount -t tmpfs -o size=400m,mode=0750,uid=$(id -u atlaskv),gid=$(id -g atlaskv) test /var/lib/atlaskv"
     m.must(f"{mount} && systemctl reset-failed atlaskv && systemctl start atlaskv && atlaskv-ctl put kept yes")
     restarts = m.show("NRestarts")
     m.must(
