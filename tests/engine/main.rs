@@ -30,6 +30,7 @@ mod recovery;
 mod review;
 mod script;
 mod sim_disk;
+mod specimen;
 mod stall;
 mod store;
 mod strays;
