@@ -14,7 +14,7 @@ export CARGO_HOME  ?= $(HOME)/.cargo
 export RUSTUP_HOME ?= $(HOME)/.rustup
 REMAP := --remap-path-prefix=$(CURDIR)=/usr/src/atlaskv --remap-path-prefix=$(CARGO_HOME)=/usr/share/cargo
 
-.PHONY: help build run demo test test-system lint audit bench soak install stage clean
+.PHONY: help build run demo test test-system lint audit bench soak every-bit install stage clean
 
 help:
 	@echo 'AtlasKV: a durable, ordered key-value store.'
@@ -25,6 +25,7 @@ help:
 	@echo '  make lint         formatting, clippy and documentation, warnings are errors'
 	@echo '  make bench        the engine in process: writes, reads, scans, durable writes'
 	@echo '  make soak         the randomized suites with large budgets (hours; SEED=n repeats one)'
+	@echo '  make every-bit    every bit, length, sector and pair of files of a small store damaged (minutes)'
 	@echo '  make build        the release binaries, in $(RELEASE)'
 	@echo '  make install      all that the packages carry, under DESTDIR, PREFIX'
 	@echo '  make deb          the Debian package, in target/packages'
@@ -72,9 +73,13 @@ bench:
 
 # Large budgets of what `make test` runs small: RUNS in percent of it. Without SEED each run takes a new
 # one and prints it.
-soak:
+soak: every-bit
 	$(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) ATLASKV_TEST_RUNS=$(or $(RUNS),5000) \
 	    ATLASKV_KILL_ROUNDS=$(or $(KILLS),3000) $(CARGO) test --locked --release -- --nocapture
+
+# Nothing left out of what `make test` samples; prints how many damaged copies came to which outcome.
+every-bit:
+	$(CARGO) test --locked --release --test engine every_bit -- --ignored --nocapture
 
 install: build stage
 
