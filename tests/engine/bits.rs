@@ -173,7 +173,7 @@ fn a_flipped_bit_is_never_wrong_data() {
     let (all, mut others): (Vec<_>, Vec<_>) = every_flip(&specimen)
         .into_iter()
         .partition(|flip| flip.class(&specimen).starts_with("manifest"));
-    for seed in store::seeds(1) {
+    for seed in store::seeds(1).into_iter().take(1) {
         let _repeat = store::Repeat {
             test: "a_flipped_bit",
             seed,

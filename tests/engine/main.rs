@@ -23,6 +23,7 @@ mod damage;
 mod faults;
 mod limits;
 mod model;
+mod pitfalls;
 mod probe;
 mod progress;
 mod reconfigure;
