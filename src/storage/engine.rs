@@ -538,3 +538,7 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;
