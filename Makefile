@@ -14,7 +14,7 @@ export CARGO_HOME  ?= $(HOME)/.cargo
 export RUSTUP_HOME ?= $(HOME)/.rustup
 REMAP := --remap-path-prefix=$(CURDIR)=/usr/src/atlaskv --remap-path-prefix=$(CARGO_HOME)=/usr/share/cargo
 
-.PHONY: help build run demo test test-system lint audit bench soak soak-powercut interleavings guards install stage clean
+.PHONY: help build run demo test test-system lint audit bench soak soak-powercut every-bit interleavings guards install stage clean
 
 help:
 	@echo 'AtlasKV: a durable, ordered key-value store.'
@@ -28,6 +28,7 @@ help:
 	@echo '  make interleavings  the engine under a scheduler that tries orders of its threads'
 	@echo '  make guards       takes away each sync, check and lock of the engine: which test notices (long)'
 	@echo '  make soak-powercut  450 power cuts on ext4, XFS and Btrfs (root; IMAGES for each of nine)'
+	@echo '  make every-bit    every bit, length, sector and pair of files of a small store damaged (minutes)'
 	@echo '  make build        the release binaries, in $(RELEASE)'
 	@echo '  make install      all that the packages carry, under DESTDIR, PREFIX'
 	@echo '  make deb          the Debian package, in target/packages'
@@ -75,7 +76,7 @@ bench:
 
 # Large budgets of what `make test` runs small: RUNS in percent of it. Without SEED each run takes a new
 # one and prints it.
-soak:
+soak: every-bit
 	$(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) ATLASKV_TEST_RUNS=$(or $(RUNS),5000) \
 	    ATLASKV_KILL_ROUNDS=$(or $(KILLS),3334) ATLASKV_HISTORIES=$(or $(HISTORIES),2000) \
 	    $(CARGO) test --locked --release -- --nocapture
@@ -89,6 +90,10 @@ interleavings:
 # Which test notices that a guard is away; in a copy, under target/guards.
 guards:
 	@tests/guards
+
+# Nothing left out of what `make test` samples; prints how many damaged copies came to which outcome.
+every-bit:
+	$(CARGO) test --locked --release --test engine every_bit -- --ignored --nocapture
 
 install: build stage
 

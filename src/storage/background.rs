@@ -190,7 +190,7 @@ impl Core {
     }
 
     /// Merges an age-contiguous range of tables, newest first, into one and puts it in their place.
-    fn merge(&self, tables: &[Arc<Table>], range: Range<usize>) -> Result<()> {
+    pub(super) fn merge(&self, tables: &[Arc<Table>], range: Range<usize>) -> Result<()> {
         self.check_open()?;
         self.durability.check()?;
         let started = Instant::now();

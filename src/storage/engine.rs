@@ -554,3 +554,7 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -65,6 +65,19 @@ pub(crate) fn set_version(bytes: &mut [u8], version: u32) {
     bytes[12..16].copy_from_slice(&crc.finalize().to_le_bytes());
 }
 
+/// Gives a table another version, the footer's checksum right: it covers the file id, the footer's offset, the
+/// header and the number of entries.
+pub(crate) fn set_table_version(bytes: &mut [u8], version: u16) {
+    bytes[4..6].copy_from_slice(&version.to_le_bytes());
+    let footer = bytes.len() - 16;
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&bytes[8..16]);
+    crc.update(&(footer as u64).to_le_bytes());
+    crc.update(&bytes[..16]);
+    crc.update(&bytes[footer..footer + 8]);
+    bytes[footer + 8..footer + 12].copy_from_slice(&crc.finalize().to_le_bytes());
+}
+
 /// That the store does not start, and that nothing on the disk was changed by trying.
 pub(crate) fn refusal(disk: &SimDisk, options: &Options, why: &str) -> AtlasError {
     let before = disk.files();

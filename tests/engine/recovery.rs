@@ -1,6 +1,8 @@
 //! Starts that must refuse, and what they must not lose, on the simulated disk. With `tail` and `strays`
 //! every row of the recovery table but the last.
 
+use std::path::Path;
+
 use atlaskv::storage::{AtlasError, KIB, Options, WalSyncStrategy};
 
 use crate::damage::{
@@ -238,6 +240,21 @@ fn damage_that_the_manifest_proves_refuses() {
     );
 }
 
+fn check_newer(disk: &SimDisk, options: &Options, file: &Path) {
+    let error = refusal(disk, options, "a newer format");
+    let text = error.to_string();
+    let AtlasError::NewerFormat {
+        path,
+        found,
+        supported,
+    } = error
+    else {
+        panic!("{text}");
+    };
+    assert_eq!((path.as_path(), found, supported), (file, 77, 1));
+    assert!(text.contains("77") && text.contains(" 1"), "{text}");
+}
+
 #[test]
 fn a_newer_format_refuses_with_both_numbers() {
     let (disk, _, options) = three_segments(true);
@@ -253,16 +270,13 @@ fn a_newer_format_refuses_with_both_numbers() {
             };
             damage::set_version(&mut bytes[..end], 77);
         });
-        let error = refusal(&newer, &options, "a newer format");
-        let text = error.to_string();
-        let AtlasError::NewerFormat {
-            found, supported, ..
-        } = error
-        else {
-            panic!("{text}");
-        };
-        assert_eq!((found, supported), (77, 1));
-        assert!(text.contains("77") && text.contains(" 1"), "{text}");
+        check_newer(&newer, &options, &file);
+    }
+    let (disk, _, options) = with_tables();
+    for file in store::named(&disk, ".sst") {
+        let newer = disk.copy();
+        newer.edit(&file, |bytes| damage::set_table_version(bytes, 77));
+        check_newer(&newer, &options, &file);
     }
 }
 

@@ -199,7 +199,10 @@ impl State {
             .from
             .filter(|(from, _)| kind.is_change() && number >= *from)
             .map(|(_, fault)| fault)
-            .filter(|fault| *fault != Fault::Fail(Errno::Full) || kind.needs_room());
+            .filter(|fault| {
+                let full = matches!(fault, Fault::Fail(Errno::Full | Errno::Quota));
+                !full || kind.needs_room()
+            });
         let fault = faults.get(&number).copied().or(lasting);
         let fault = fault.filter(|fault| fault.applies_to(kind));
         control.fired += u64::from(fault.is_some());

@@ -1,0 +1,103 @@
+//! Deleted keys and compactions of every range of tables, whatever the policy would choose.
+#![allow(clippy::disallowed_methods, reason = "tests copy files by hand")]
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::storage::KIB;
+use crate::storage::disk::RealDisk;
+
+const TABLES: usize = 4;
+
+/// What a table holds of a key.
+const STATES: usize = 3;
+
+/// By key its value, or none when it was deleted or never there.
+type Expected = BTreeMap<String, Option<Vec<u8>>>;
+
+fn open(dir: &Path) -> Engine {
+    let options = Options {
+        background: false,
+        segment_size: 64 * KIB,
+        ..Options::default()
+    };
+    Engine::open(Arc::new(RealDisk), dir, options).unwrap()
+}
+
+/// Makes a store with four tables and a key for each way in which they can hold it: not, as a value, or deleted.
+fn fill(dir: &Path) -> Expected {
+    let engine = open(dir);
+    let mut expected = Expected::new();
+    let ways = STATES.pow(u32::try_from(TABLES).unwrap());
+    let mut digit = 1;
+    for table in 0..TABLES {
+        for way in 0..ways {
+            let key = format!("key{way:02}");
+            let entry = expected.entry(key.clone()).or_default();
+            match way / digit % STATES {
+                0 => continue,
+                1 => *entry = Some(format!("of table {table}").into_bytes()),
+                _ => *entry = None,
+            }
+            match entry {
+                Some(value) => engine.put(key.as_bytes(), value).unwrap(),
+                None => engine.delete(key.as_bytes()).unwrap(),
+            };
+        }
+        engine.flush().unwrap();
+        digit *= STATES;
+    }
+    assert_eq!(engine.core.view().tables.len(), TABLES);
+    expected
+}
+
+/// A copy of a store without an open engine.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+fn check(engine: &Engine, expected: &Expected, what: &str) {
+    for (key, value) in expected {
+        let found = engine.get(key.as_bytes()).unwrap();
+        let found = found.map(|found| found.value.to_vec());
+        assert_eq!(&found, value, "{what}: {key}");
+    }
+}
+
+/// Every range of so many tables.
+fn ranges(tables: usize) -> Vec<std::ops::Range<usize>> {
+    (0..tables)
+        .flat_map(|start| (start + 1..=tables).map(move |end| start..end))
+        .collect()
+}
+
+#[test]
+fn deleted_keys_stay_deleted_whichever_tables_are_merged() {
+    let root = tempfile::tempdir().unwrap();
+    let filled = root.path().join("filled");
+    let expected = fill(&filled);
+    for first in ranges(TABLES) {
+        for second in ranges(TABLES + 1 - first.len()) {
+            let what = format!("tables {first:?} merged, then {second:?}");
+            let dir = root.path().join(what.replace(' ', "-"));
+            copy(&filled, &dir);
+            let mut engine = open(&dir);
+            for range in [&first, &second] {
+                let tables = engine.core.view().tables.clone();
+                if range.end <= tables.len() {
+                    engine.core.merge(&tables, range.clone()).unwrap();
+                }
+                check(&engine, &expected, &what);
+                drop(engine);
+                engine = open(&dir);
+                check(&engine, &expected, &what);
+            }
+            drop(engine);
+            std::fs::remove_dir_all(&dir).unwrap();
+        }
+    }
+}
