@@ -7,7 +7,7 @@ use crate::sim_disk::{CallKind, Errno, Fault, Loss, SimDisk};
 use crate::store::{self, POLICIES};
 
 /// Every way in which one change can fail.
-const FAULTS: [Fault; 11] = [
+pub(crate) const FAULTS: [Fault; 11] = [
     Fault::Fail(Errno::Io),
     Fault::Fail(Errno::Full),
     Fault::Fail(Errno::Quota),

@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat};
 
-use super::{DIR_MODE, DirEntry, DirLock, Disk, DiskFile, FILE_MODE, RealDisk, RealFile};
+use super::{
+    DIR_MODE, DirEntry, DirLock, Disk, DiskFile, FILE_MODE, RealDisk, RealFile, free_bytes,
+};
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::file_name;
 
@@ -197,6 +199,10 @@ impl Disk for OwnersDisk {
 
     fn random(&self) -> io::Result<u64> {
         RealDisk.random()
+    }
+
+    fn free_space(&self, dir: &Path) -> io::Result<Option<u64>> {
+        Ok(free_bytes(&rustix::fs::fstatvfs(self.directory(dir)?)?))
     }
 }
 
