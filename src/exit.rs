@@ -26,9 +26,13 @@ pub enum Exit {
     NewerFormat = 7,
     /// Refused: read-only, disk full, over a limit, not permitted.
     Refused = 8,
+    /// Stopped by SIGINT, as a shell tells it; only by tools that say so in their manual.
+    Interrupted = 130,
+    /// Stopped by SIGTERM, likewise.
+    Terminated = 143,
 }
 
-/// Every exit code with its meaning, as `--help` and the manual state it.
+/// The exit codes of every program with their meaning, as `--help` and the manual state them.
 pub const EXIT_CODES: [(Exit, &str); 9] = [
     (Exit::Done, "done, and well"),
     (

@@ -23,7 +23,7 @@ _atlaskv__compact__offline() {
 
     case "${cmd}" in
         atlaskv__compact__offline)
-            opts="-h -V --format --no-progress --help --version"
+            opts="-h -V --dry-run --format --no-progress --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -17,6 +17,7 @@ _atlaskv-compact-offline() {
     _arguments "${_arguments_options[@]}" : \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
+'--dry-run[Say what would be done and what it would take, and change nothing; ends with the code of a refusal if the run would be refused]' \
 '--no-progress[Show no progress on a terminal (elsewhere there is none)]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \

@@ -1,26 +1,29 @@
 //! `atlaskv-compact-offline`: merges all tables of a store while no daemon runs on it.
 
+mod report;
+
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::arguments;
 use super::failure::Failure;
+use super::interrupt::Interrupt;
 use super::json::object;
 use super::local;
 use super::output::{Format, Output};
 use super::progress::{self, Bar, ProgressArgument, WatchedDisk};
-use super::words::counted;
 use crate::exit::Exit;
 use crate::storage::verify::{VerifyOptions, VerifyReport, verify};
 use crate::storage::{
-    CompactionSummary, Engine, KIB, Options, OwnersDisk, RealDisk, RecoveryReport,
+    KIB, OfflineEnding, OfflinePlan, OfflineWatch, Options, OwnersDisk, RealDisk, RecoveryReport,
+    compact_offline, plan_offline,
 };
+use report::{Done, Size, recovered};
 
 /// The tool's name, in messages.
 const TOOL: &str = "atlaskv-compact-offline";
@@ -30,18 +33,26 @@ const SEGMENT_SIZE: usize = 64 * KIB;
 type Result<T> = std::result::Result<T, Failure>;
 
 const EXAMPLES: &str = "  systemctl stop atlaskv
+  atlaskv-compact-offline --dry-run /var/lib/atlaskv
   atlaskv-compact-offline /var/lib/atlaskv
   systemctl start atlaskv";
 
 /// Merges all tables of a store into one, so that the space of overwritten and deleted data comes back.
-/// No daemon may run on the directory. What a crash left is recovered first. What root makes belongs to
-/// the directory's owner.
+/// No daemon may run on the directory. What a crash left is recovered first. The room that it takes is
+/// checked before anything is changed (exit code 8). What root makes belongs to the directory's owner.
+/// SIGINT (Ctrl-C) and SIGTERM stop it at the next piece of work, with exit code 130 and 143, and a
+/// second one at once: either way, as after a crash, nothing is lost.
 #[derive(Debug, Parser)]
 #[command(name = TOOL, version, after_help = super::after_help(EXAMPLES), max_term_width = 100)]
 struct Arguments {
     /// The data directory.
     #[arg(value_name = "DIR")]
     dir: PathBuf,
+
+    /// Say what would be done and what it would take, and change nothing; ends with the code of a
+    /// refusal if the run would be refused.
+    #[arg(long)]
+    dry_run: bool,
 
     /// Text for people, or one JSON document, errors included.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -69,77 +80,110 @@ fn run(arguments: &[OsString]) -> Exit {
         Err(exit) => return exit,
     };
     let mut output = Output::new(TOOL, parsed.format);
-    let result = tell(&parsed, &mut output);
+    let result = if parsed.dry_run {
+        tell_plan(&parsed, &mut output)
+    } else {
+        tell(&parsed, &mut output)
+    };
     output.finish(result)
 }
 
-fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    local::check_directory(&arguments.dir)?;
-    // Also proves that there is a store: opening an engine would make one.
-    let before = measure(&arguments.dir)?;
-    let bytes = progress::bytes_to_read(&RealDisk, &arguments.dir);
-    let bar = arguments.progress.start("compacting", Some(bytes), output);
-    let bar = Arc::new(bar);
-    let compacted = compact(&arguments.dir, &bar);
-    bar.end();
-    let (recovery, summary) = compacted.map_err(|error| local::failure(&error))?;
-    let after = measure(&arguments.dir)?;
-    if output.is_json() {
-        let document = object([
-            (
-                "before",
-                figures(
-                    before,
-                    summary.tables_before,
-                    summary.bytes_before,
-                    summary.entries_before,
-                ),
-            ),
-            (
-                "after",
-                figures(
-                    after,
-                    summary.tables_after,
-                    summary.bytes_after,
-                    summary.entries_after,
-                ),
-            ),
-            ("recovery", json!(recovered(&recovery))),
-        ]);
-        return output.document(document);
-    }
-    output.write(|out| {
-        for note in recovered(&recovery) {
-            writeln!(out, "note: {note}")?;
-        }
-        human((before, after), &summary, out)
-    })
-}
-
-fn compact(
-    dir: &Path,
-    bar: &Arc<Bar>,
-) -> crate::storage::Result<(RecoveryReport, CompactionSummary)> {
-    let options = Options {
+fn options() -> Options {
+    Options {
         background: false,
         segment_size: SEGMENT_SIZE,
         ..Options::default()
-    };
-    let disk = WatchedDisk {
-        disk: OwnersDisk::of(dir)?,
-        bar: Arc::clone(bar),
-    };
-    let engine = Engine::open(Arc::new(disk), dir, options)?;
-    let summary = engine.compact()?;
-    engine.close()?;
-    Ok((engine.recovery_report().clone(), summary))
+    }
 }
 
-/// Files of a directory and their bytes.
-#[derive(Debug, Clone, Copy)]
-struct Size {
-    files: u64,
-    bytes: u64,
+fn tell_plan(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let dir = &arguments.dir;
+    local::check_directory(dir)?;
+    let plan = OwnersDisk::of(dir).and_then(|disk| plan_offline(&disk, dir, &options()));
+    let plan = plan.map_err(|error| local::failure(&error))?;
+    if let Some(refusal) = plan.refusal(dir) {
+        if !output.is_json() {
+            output.write(|out| report::plan_human(&plan, out))?;
+        }
+        return Err(local::failure(&refusal).with("plan", json!(plan)));
+    }
+    if output.is_json() {
+        return output.document(report::plan_document(&plan));
+    }
+    output.write(|out| report::plan_human(&plan, out))
+}
+
+/// Somebody who looks at a bar and may lose patience.
+struct Watcher {
+    bar: Arc<Bar>,
+    interrupt: Interrupt,
+}
+
+impl OfflineWatch for Watcher {
+    fn planned(&self, plan: &OfflinePlan) {
+        self.bar.begin(plan.bytes_to_read);
+    }
+
+    fn keep_going(&self) -> bool {
+        !self.interrupt.is_asked()
+    }
+}
+
+fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let dir = &arguments.dir;
+    local::check_directory(dir)?;
+    let interrupt =
+        Interrupt::watch().map_err(|error| Failure::io("watch signals for", dir, &error))?;
+    let before = measure(dir)?;
+    let bytes = progress::bytes_to_read(&RealDisk, dir);
+    let bar = Arc::new(arguments.progress.start("compacting", Some(bytes), output));
+    let watcher = Watcher { bar, interrupt };
+    let ended = compact(dir, &watcher);
+    watcher.bar.end();
+    match ended.map_err(|error| local::failure(&error))? {
+        OfflineEnding::Untouched => output.result(
+            report::COMPACT,
+            object([("compacted", false.into()), ("recovery", json!([]))]),
+        ),
+        OfflineEnding::Interrupted(recovery) => {
+            Err(interrupted(&watcher.interrupt, recovery.as_ref()))
+        }
+        OfflineEnding::Compacted(recovery, summary) => {
+            let done = Done {
+                before,
+                after: measure(dir)?,
+                recovery: &recovery,
+                summary: &summary,
+            };
+            if output.is_json() {
+                return output.document(done.document());
+            }
+            output.write(|out| done.human(out))
+        }
+    }
+}
+
+fn compact(dir: &Path, watcher: &Watcher) -> crate::storage::Result<OfflineEnding> {
+    let disk = WatchedDisk {
+        disk: OwnersDisk::of(dir)?,
+        bar: Arc::clone(&watcher.bar),
+    };
+    compact_offline(Arc::new(disk), dir, options(), watcher)
+}
+
+/// The end that a signal asked for.
+fn interrupted(interrupt: &Interrupt, recovery: Option<&RecoveryReport>) -> Failure {
+    let (signal, exit) = interrupt.signal();
+    let recovery = recovery.map(recovered).unwrap_or_default();
+    let tables = if recovery.is_empty() {
+        "the tables are as they were"
+    } else {
+        "what a crash had left is recovered, and nothing was merged"
+    };
+    let message = format!(
+        "stopped by {signal}: nothing was lost, {tables}; atlaskvd can start, and a new run begins anew"
+    );
+    Failure::new(exit, "interrupted", message).with("recovery", json!(recovery))
 }
 
 fn measure(dir: &Path) -> Result<Size> {
@@ -155,55 +199,4 @@ fn measure(dir: &Path) -> Result<Size> {
             files: size.files + 1,
             bytes: size.bytes.saturating_add(file.bytes),
         }))
-}
-
-fn figures(size: Size, tables: u64, table_bytes: u64, entries: u64) -> Value {
-    json!({
-        "files": size.files,
-        "bytes": size.bytes,
-        "tables": tables,
-        "table_bytes": table_bytes,
-        "entries": entries,
-    })
-}
-
-/// What recovery had to do first, a sentence each.
-fn recovered(report: &RecoveryReport) -> Vec<String> {
-    let mut sentences = Vec::new();
-    if report.replayed_operations > 0 {
-        let operations = report.replayed_operations;
-        sentences.push(format!("operations replayed from the log: {operations}"));
-    }
-    if let Some(lsn) = report.cut_from {
-        let bytes = counted(report.cut_bytes, "byte");
-        sentences.push(format!(
-            "cut a torn tail of {bytes} off the log: from LSN {lsn} on nothing is provable"
-        ));
-    }
-    if !report.quarantined.is_empty() {
-        sentences.push(format!(
-            "moved to quarantine: {}",
-            report.quarantined.join(", ")
-        ));
-    }
-    sentences.extend(report.notes.iter().cloned());
-    sentences
-}
-
-fn human(
-    (before, after): (Size, Size),
-    summary: &CompactionSummary,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    writeln!(out, "{:<12}{:>20}{:>20}", "", "before", "after")?;
-    for (name, before, after) in [
-        ("files", before.files, after.files),
-        ("bytes", before.bytes, after.bytes),
-        ("tables", summary.tables_before, summary.tables_after),
-        ("table bytes", summary.bytes_before, summary.bytes_after),
-        ("entries", summary.entries_before, summary.entries_after),
-    ] {
-        writeln!(out, "{name:<12}{before:>20}{after:>20}")?;
-    }
-    Ok(())
 }

@@ -17,7 +17,13 @@ pub(super) fn failure(error: &AtlasError) -> Failure {
         Exit::NewerFormat => "newer-format",
         _ => "refused",
     };
-    Failure::new(exit, code, error.to_string())
+    let failure = Failure::new(exit, code, error.to_string());
+    match error {
+        AtlasError::NoRoom { needed, free, .. } => failure
+            .with("bytes_needed", *needed)
+            .with("bytes_free", *free),
+        _ => failure,
+    }
 }
 
 /// Refuses what is no directory, in the words of an argument that is wrong.

@@ -10,6 +10,7 @@ pub mod escape;
 mod failure;
 mod files;
 pub mod hex;
+mod interrupt;
 mod json;
 mod lines;
 mod local;

@@ -35,6 +35,13 @@ impl Bar {
         self.0.inc(bytes);
     }
 
+    /// Begins anew, towards `total` bytes.
+    pub(super) fn begin(&self, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(0);
+        self.0.reset_eta();
+    }
+
     /// Takes the bar away: what is written next stands alone.
     pub(super) fn end(&self) {
         self.0.finish_and_clear();
@@ -130,6 +137,10 @@ impl<D: Disk> Disk for WatchedDisk<D> {
 
     fn random(&self) -> io::Result<u64> {
         self.disk.random()
+    }
+
+    fn free_space(&self, dir: &Path) -> io::Result<Option<u64>> {
+        self.disk.free_space(dir)
     }
 }
 

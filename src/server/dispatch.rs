@@ -537,7 +537,8 @@ fn error_code(error: &AtlasError) -> ErrorCode {
         | AtlasError::Locked { .. }
         | AtlasError::OthersDirectory { .. }
         | AtlasError::NotAStore { .. }
-        | AtlasError::InvalidOption { .. } => ErrorCode::Internal,
+        | AtlasError::InvalidOption { .. }
+        | AtlasError::NoRoom { .. } => ErrorCode::Internal,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::bell::Wake;
-use super::compaction::MergePlan;
+use super::compaction::{MergePlan, Merged};
 use super::core::{Core, add, lock};
 use super::disk::count;
 use super::durability::QUIET;
@@ -156,13 +156,13 @@ impl Core {
             .collect();
         let options = &view.options;
         match compaction::choose(&infos, options.compaction_trigger, options.max_tables) {
-            Some(range) => self.merge(&view.tables, range).map(|()| true),
+            Some(range) => self.merge(&view.tables, range, &|| true).map(|_| true),
             None => Ok(false),
         }
     }
 
-    /// Merges all tables into one.
-    pub(crate) fn compact_all(&self) -> Result<CompactionSummary> {
+    /// Merges all tables into one, as long as `wanted` says so: `Closed` when it was not any more.
+    pub(crate) fn compact_all(&self, wanted: &dyn Fn() -> bool) -> Result<CompactionSummary> {
         let mut summary = CompactionSummary::default();
         {
             let manifest = &self.manifest().manifest;
@@ -179,7 +179,9 @@ impl Core {
                 .map(|table| table.info().tombstones)
                 .sum();
             if view.tables.len() > 1 || tombstones > 0 {
-                self.with_reserve(|| self.merge(&view.tables, 0..view.tables.len()))?;
+                let all = 0..view.tables.len();
+                let merged = self.with_reserve(|| self.merge(&view.tables, all.clone(), wanted))?;
+                (summary.tombstones_dropped, summary.shadowed_dropped) = merged;
             }
         }
         let manifest = &self.manifest().manifest;
@@ -189,8 +191,14 @@ impl Core {
         Ok(summary)
     }
 
-    /// Merges an age-contiguous range of tables, newest first, into one and puts it in their place.
-    pub(super) fn merge(&self, tables: &[Arc<Table>], range: Range<usize>) -> Result<()> {
+    /// Merges an age-contiguous range of tables, newest first, into one and puts it in their place. How
+    /// many tombstones and older versions were dropped.
+    pub(super) fn merge(
+        &self,
+        tables: &[Arc<Table>],
+        range: Range<usize>,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<(u64, u64)> {
         self.check_open()?;
         self.durability.check()?;
         let started = Instant::now();
@@ -202,7 +210,7 @@ impl Core {
             .disk
             .random()
             .map_err(|error| AtlasError::io("make an identity for", &self.dir, error))?;
-        let keep_going = || !self.compact_bell.is_stopping();
+        let keep_going = || wanted() && !self.compact_bell.is_stopping();
         let plan = MergePlan {
             inputs,
             number,
@@ -210,7 +218,15 @@ impl Core {
             drop_tombstones,
         };
         let merged = compaction::merge_tables(&*self.disk, &self.dir, &plan, &keep_going);
-        let outcome = merged.and_then(|output| self.install_merge(inputs, output, started));
+        let outcome = merged.and_then(|merged| {
+            let Merged {
+                table,
+                tombstones,
+                shadowed,
+            } = merged;
+            self.install_merge(inputs, table, started)?;
+            Ok((tombstones, shadowed))
+        });
         if outcome.is_err() {
             self.discard_table(number);
         }

@@ -98,8 +98,19 @@ pub(crate) struct MergePlan<'a> {
     pub(crate) drop_tombstones: bool,
 }
 
+/// What a merge gave.
+#[derive(Debug)]
+pub(crate) struct Merged {
+    /// The new table, still under its temporary name; `None`: nothing was left.
+    pub(crate) table: Option<(TableInfo, Index)>,
+    /// Tombstones that were dropped.
+    pub(crate) tombstones: u64,
+    /// Older versions that were dropped.
+    pub(crate) shadowed: u64,
+}
+
 /// Merges tables into one new table, which is synced, read back and counted, and still has its
-/// temporary name. `None` when nothing was left; nothing stays behind then, nor after a failure.
+/// temporary name. When nothing was left, nothing stays behind, nor after a failure.
 /// `keep_going` is asked before every entry, and now and then while the table is read back.
 ///
 /// # Errors
@@ -109,9 +120,9 @@ pub(crate) fn merge_tables(
     dir: &Path,
     plan: &MergePlan<'_>,
     keep_going: &dyn Fn() -> bool,
-) -> Result<Option<(TableInfo, Index)>> {
+) -> Result<Merged> {
     let outcome = write_merged(disk, dir, plan, keep_going);
-    if !matches!(outcome, Ok(Some(_))) {
+    if !matches!(outcome, Ok(Merged { table: Some(_), .. })) {
         // The first failure is the one to be told; recovery removes what could not be removed here.
         let removed = remove_temporary(disk, dir, plan.number);
         if outcome.is_ok() {
@@ -126,7 +137,7 @@ fn write_merged(
     dir: &Path,
     plan: &MergePlan<'_>,
     keep_going: &dyn Fn() -> bool,
-) -> Result<Option<(TableInfo, Index)>> {
+) -> Result<Merged> {
     let mut builder = TableBuilder::create(disk, dir, plan.number, plan.file_id)?;
     let mut merge = Merge::new(sources(plan.inputs)?, false);
     let mut key = Vec::new();
@@ -158,8 +169,13 @@ fn write_merged(
         );
         return Err(AtlasError::corrupt(builder.path(), 0, detail));
     }
+    let mut merged = Merged {
+        table: None,
+        tombstones: dropped,
+        shadowed: merge.shadowed(),
+    };
     let Some(info) = builder.finish()? else {
-        return Ok(None);
+        return Ok(merged);
     };
     let path = temporary_path(dir, plan.number);
     let index = read_back(disk, &path, &info, &mut |_| {
@@ -169,7 +185,8 @@ fn write_merged(
             Err(AtlasError::Closed)
         }
     })?;
-    Ok(Some((info, index)))
+    merged.table = Some((info, index));
+    Ok(merged)
 }
 
 fn sources(inputs: &[Arc<Table>]) -> Result<Vec<Box<dyn Source>>> {

@@ -19,7 +19,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, StatVfs};
 
 use super::error::{self, AtlasError, Result};
 use super::file_name;
@@ -119,6 +119,15 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// What the operating system says.
     fn random(&self) -> io::Result<u64>;
+
+    /// Bytes that may still be written to the file system of a directory, those kept for root left out;
+    /// `None`: nobody knows.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn free_space(&self, _dir: &Path) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
 }
 
 /// An open file.
@@ -322,6 +331,15 @@ impl Disk for RealDisk {
         }
         Ok(u64::from_le_bytes(bytes))
     }
+
+    fn free_space(&self, dir: &Path) -> io::Result<Option<u64>> {
+        Ok(free_bytes(&rustix::fs::statvfs(dir)?))
+    }
+}
+
+/// What is free of a file system; one that does not tell its size does not tell this either.
+fn free_bytes(found: &StatVfs) -> Option<u64> {
+    (found.f_blocks > 0).then(|| found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 /// Locks the lock file of a data directory, or says who holds it.

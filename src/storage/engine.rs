@@ -51,6 +51,16 @@ impl Engine {
         options.check()?;
         make_dir(&*disk, dir)?;
         let directory_lock = disk.lock(dir)?;
+        Engine::open_locked(disk, dir, options, directory_lock)
+    }
+
+    /// As [`Engine::open`], of a directory that is there and whose lock the caller holds.
+    pub(crate) fn open_locked(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: Options,
+        directory_lock: DirLock,
+    ) -> Result<Engine> {
         let recovered = recovery::recover(&*disk, dir, &options)?;
         let report = recovered.report.clone();
         let background = options.background;
@@ -303,9 +313,15 @@ impl Engine {
     /// # Errors
     /// As [`Engine::flush`], and `Corrupt` when a table is damaged.
     pub fn compact(&self) -> Result<CompactionSummary> {
+        self.compact_while(&|| true)
+    }
+
+    /// As [`Engine::compact`]; `wanted` is asked before every entry. `Closed` when it said no: all
+    /// tables are then as they were.
+    pub(crate) fn compact_while(&self, wanted: &dyn Fn() -> bool) -> Result<CompactionSummary> {
         self.flush()?;
         self.core
-            .compact_all()
+            .compact_all(wanted)
             .map_err(|error| self.core.told_as_full(error))
     }
 

@@ -181,6 +181,20 @@ pub enum AtlasError {
         /// Which file could not grow.
         reason: String,
     },
+    /// Compacting offline would not have the room that it needs. Nothing was changed.
+    #[error(
+        "compacting {} needs {needed} bytes free, and {free} are: nothing was changed; make room on \
+         that file system",
+        path.display()
+    )]
+    NoRoom {
+        /// The data directory.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+    },
     /// Flushing has not kept up for too long. The write was not done.
     #[error(
         "flushing does not keep up: the write waited {waited_ms} ms and was not done; try again"

@@ -35,6 +35,8 @@ pub(crate) struct Log {
     pub(crate) clean_shutdown: bool,
     /// Where a torn tail is to be cut.
     pub(crate) cut: Option<Cut>,
+    /// Operations to replay: some entries, a mark for example, hold none.
+    pub(crate) operations: u64,
     /// Segments that nothing is replayed from: behind the cut, or empty.
     pub(crate) unused: Vec<u64>,
     /// What an operator should know, a sentence each.
@@ -123,6 +125,7 @@ pub(crate) fn examine(
             proven: manifest.durable_lsn,
             clean_shutdown: false,
             cut: None,
+            operations: 0,
             unused: Vec::new(),
             notes: Vec::new(),
         },
@@ -217,6 +220,7 @@ impl Examination<'_, '_> {
                 continue;
             };
             let (lsn, durable) = (entry.lsn, entry.durable_lsn);
+            let operations = count(entry.operations.len());
             self.log.clean_shutdown = entry.kind == Kind::CleanMark;
             self.proof.offer(durable, || carrier(reader.path(), offset));
             next = lsn.next().ok_or_else(used_up)?;
@@ -224,6 +228,7 @@ impl Examination<'_, '_> {
             self.progress.note(size, size);
             if lsn > flushed {
                 self.log.last_lsn = lsn;
+                self.log.operations += operations;
                 let extent = extent.get_or_insert(Extent {
                     number: info.number,
                     start: offset,

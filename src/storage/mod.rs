@@ -7,6 +7,7 @@ mod background;
 mod bell;
 mod closing;
 mod codec;
+mod compact_offline;
 mod compaction;
 mod core;
 pub mod disk;
@@ -41,6 +42,9 @@ mod view;
 mod wal;
 mod write;
 
+pub use compact_offline::{
+    OfflineEnding, OfflinePlan, OfflineWatch, compact_offline, plan_offline,
+};
 pub use disk::{DirEntry, DirLock, Disk, DiskFile, OwnersDisk, Ownership, RealDisk};
 pub use engine::Engine;
 pub use error::{AtlasError, Result};

@@ -90,6 +90,10 @@ pub struct CompactionSummary {
     pub entries_before: u64,
     /// Entries of tables after.
     pub entries_after: u64,
+    /// Tombstones dropped.
+    pub tombstones_dropped: u64,
+    /// Versions dropped because a newer one, or a tombstone, of the same key stands above them.
+    pub shadowed_dropped: u64,
 }
 
 /// A file in `quarantine/`.

@@ -76,6 +76,15 @@ pub fn verify(disk: &dyn Disk, dir: &Path, options: VerifyOptions) -> Result<Ver
     verification.run(manifest)
 }
 
+/// The refusal of a directory that holds neither a manifest nor data files.
+pub(crate) fn no_store(dir: &Path) -> AtlasError {
+    AtlasError::InvalidOption {
+        option: "the directory",
+        value: dir.display().to_string(),
+        rule: "it holds no AtlasKV store (no MANIFEST)".to_owned(),
+    }
+}
+
 /// A directory without a manifest: no store at all, or one that has lost it.
 fn without_manifest(report: &mut VerifyReport, dir: &Path, files: &[DirEntry]) -> Result<()> {
     let is_data = |file: &DirEntry| {
@@ -85,11 +94,7 @@ fn without_manifest(report: &mut VerifyReport, dir: &Path, files: &[DirEntry]) -
         )
     };
     if !files.iter().any(is_data) {
-        return Err(AtlasError::InvalidOption {
-            option: "the directory",
-            value: dir.display().to_string(),
-            rule: "it holds no AtlasKV store (no MANIFEST)".to_owned(),
-        });
+        return Err(no_store(dir));
     }
     let error = AtlasError::MissingManifest {
         path: dir.to_path_buf(),

@@ -7,7 +7,7 @@ use crate::sim_disk::{CallKind, Errno, Fault, Loss, SimDisk};
 use crate::store::{self, POLICIES};
 
 /// Every way in which one change can fail.
-const FAULTS: [Fault; 13] = [
+pub(crate) const FAULTS: [Fault; 13] = [
     Fault::Fail(Errno::Io),
     Fault::Fail(Errno::Full),
     Fault::Fail(Errno::Quota),

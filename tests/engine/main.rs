@@ -18,6 +18,7 @@
 
 mod bits;
 mod calls;
+mod compact_offline;
 mod crash;
 mod damage;
 mod faults;

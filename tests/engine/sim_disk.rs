@@ -481,6 +481,11 @@ impl Disk for SimDisk {
             .refuse()?;
         Ok(state.random.u64(..))
     }
+
+    fn free_space(&self, _dir: &Path) -> io::Result<Option<u64>> {
+        let state = self.state();
+        Ok(state.capacity.map(|_| state.room(u64::MAX)))
+    }
 }
 
 impl SimDisk {

@@ -16,6 +16,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat};
 
 use super::{
     DIR_MODE, DirEntry, DirLock, Disk, DiskFile, FILE_MODE, Ownership, RealDisk, RealFile,
+    free_bytes,
 };
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::file_name;
@@ -203,6 +204,10 @@ impl Disk for OwnersDisk {
 
     fn random(&self) -> io::Result<u64> {
         RealDisk.random()
+    }
+
+    fn free_space(&self, dir: &Path) -> io::Result<Option<u64>> {
+        Ok(free_bytes(&rustix::fs::fstatvfs(self.directory(dir)?)?))
     }
 }
 

@@ -186,6 +186,7 @@ fn accept(seen: Seen) -> Seen {
             proven: readable,
             clean_shutdown: false,
             cut: None,
+            operations: 0,
             unused: Vec::new(),
             notes: Vec::new(),
         }),
