@@ -44,7 +44,8 @@ pub(crate) fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
 /// Reads a value from the head of `bytes`; returns it with the number of bytes it took.
 ///
 /// # Errors
-/// When the bytes are not such a value. Nothing longer than `bytes` is ever allocated.
+/// When the bytes are not such a value. A byte string longer than `bytes` is never allocated; for a list no
+/// more than 1 MiB is reserved ahead of the elements that were read.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the room that knows bincode"
