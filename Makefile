@@ -14,7 +14,7 @@ export CARGO_HOME  ?= $(HOME)/.cargo
 export RUSTUP_HOME ?= $(HOME)/.rustup
 REMAP := --remap-path-prefix=$(CURDIR)=/usr/src/atlaskv --remap-path-prefix=$(CARGO_HOME)=/usr/share/cargo
 
-.PHONY: help build run demo test test-system lint audit bench soak install stage clean
+.PHONY: help build run demo test test-system lint audit bench soak fuzz install stage clean
 
 help:
 	@echo 'AtlasKV: a durable, ordered key-value store.'
@@ -25,6 +25,7 @@ help:
 	@echo '  make lint         formatting, clippy and documentation, warnings are errors'
 	@echo '  make bench        the engine in process: writes, reads, scans, durable writes'
 	@echo '  make soak         the randomized suites with large budgets (hours; SEED=n repeats one)'
+	@echo '  make fuzz         every fuzz target for SECONDS=60 (TARGETS="table manifest" chooses; installs cargo-fuzz)'
 	@echo '  make build        the release binaries, in $(RELEASE)'
 	@echo '  make install      all that the packages carry, under DESTDIR, PREFIX'
 	@echo '  make deb          the Debian package, in target/packages'
@@ -75,6 +76,10 @@ bench:
 soak:
 	$(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) ATLASKV_TEST_RUNS=$(or $(RUNS),5000) \
 	    ATLASKV_KILL_ROUNDS=$(or $(KILLS),3000) ATLASKV_HISTORIES=$(or $(HISTORIES),2000) $(CARGO) test --locked --release -- --nocapture
+
+# What `cargo test --test corpus` looks for with a small budget, for as long as wanted.
+fuzz:
+	@fuzz/run $(or $(SECONDS),60) $(TARGETS)
 
 install: build stage
 

@@ -66,8 +66,10 @@ pub(crate) struct SegmentEnd {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Move {
     /// Name in the data directory.
+    #[serde(deserialize_with = "codec::text")]
     pub(crate) from: String,
     /// Name in `quarantine/`.
+    #[serde(deserialize_with = "codec::text")]
     pub(crate) to: String,
 }
 
@@ -93,6 +95,7 @@ pub(crate) struct Manifest {
     /// Live segments, oldest first.
     pub(crate) segments: Vec<SegmentInfo>,
     /// Files that nothing needs any more and that may be deleted.
+    #[serde(deserialize_with = "codec::texts")]
     pub(crate) obsolete: BTreeSet<String>,
     /// Files on their way to quarantine.
     pub(crate) moves: Vec<Move>,
