@@ -29,6 +29,8 @@ pub(crate) const VERSION: u32 = 1;
 /// A manifest is neither written nor read above this: a thousand tables with keys of the default limit
 /// take a quarter, hundreds with the largest keys of all fit.
 const MAX_SIZE: u64 = 512 * 1024 * 1024;
+/// No store takes so many numbers for files or manifests; counting on from here never overflows.
+pub(crate) const MAX_NUMBER: u64 = 1 << 60;
 /// Ends of past epochs that are remembered; a million starts need not make the manifest large.
 const MAX_PAST_EPOCHS: usize = 4096;
 
@@ -195,6 +197,11 @@ impl Manifest {
             codec::decode_all(body).map_err(|error| damaged(BODY_AT, &error.0))?;
         if let Some(name) = manifest.foreign_name() {
             let detail = format!("it lists {name:?}, which is not the name of a data file");
+            return Err(damaged(BODY_AT, &detail));
+        }
+        let highest = manifest.generation.max(manifest.next_file_number);
+        if highest > MAX_NUMBER {
+            let detail = format!("it counts to {highest}, further than any store");
             return Err(damaged(BODY_AT, &detail));
         }
         Ok(manifest)
