@@ -14,7 +14,7 @@ export CARGO_HOME  ?= $(HOME)/.cargo
 export RUSTUP_HOME ?= $(HOME)/.rustup
 REMAP := --remap-path-prefix=$(CURDIR)=/usr/src/atlaskv --remap-path-prefix=$(CARGO_HOME)=/usr/share/cargo
 
-.PHONY: help build run demo test test-system lint audit bench soak soak-powercut every-bit interleavings guards install stage clean
+.PHONY: help build run demo test test-system lint audit bench soak soak-powercut every-bit interleavings guards fuzz install stage clean
 
 help:
 	@echo 'AtlasKV: a durable, ordered key-value store.'
@@ -29,6 +29,7 @@ help:
 	@echo '  make guards       takes away each sync, check and lock of the engine: which test notices (long)'
 	@echo '  make soak-powercut  450 power cuts on ext4, XFS and Btrfs (root; IMAGES for each of nine)'
 	@echo '  make every-bit    every bit, length, sector and pair of files of a small store damaged (minutes)'
+	@echo '  make fuzz         every fuzz target for SECONDS=60 (TARGETS="table manifest" chooses; installs cargo-fuzz)'
 	@echo '  make build        the release binaries, in $(RELEASE)'
 	@echo '  make install      all that the packages carry, under DESTDIR, PREFIX'
 	@echo '  make deb          the Debian package, in target/packages'
@@ -94,6 +95,10 @@ guards:
 # Nothing left out of what `make test` samples; prints how many damaged copies came to which outcome.
 every-bit:
 	$(CARGO) test --locked --release --test engine every_bit -- --ignored --nocapture
+
+# What `cargo test --test corpus` looks for with a small budget, for as long as wanted.
+fuzz:
+	@fuzz/run $(or $(SECONDS),60) $(TARGETS)
 
 install: build stage
 

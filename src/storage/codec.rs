@@ -13,9 +13,11 @@
 //!
 //! Checksums are CRC-32 (IEEE 802.3, reflected polynomial 0xEDB88320), as in zlib.
 
+use std::collections::BTreeSet;
+
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
-use serde::de::Deserialize;
+use serde::de::{Deserialize, Deserializer};
 
 /// The largest encoded value, in bytes; bincode refuses to read or reserve more.
 const MAX_ENCODED: usize = 1 << 30;
@@ -44,7 +46,9 @@ pub(crate) fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
 /// Reads a value from the head of `bytes`; returns it with the number of bytes it took.
 ///
 /// # Errors
-/// When the bytes are not such a value. Nothing longer than `bytes` is ever allocated.
+/// When the bytes are not such a value. For a list no more than 1 MiB is reserved ahead of the elements that
+/// were read. An owned text or byte string is read by [`text`], [`texts`] or [`byte_string`]: bincode itself
+/// would reserve the length that it states before it has looked whether so much is there.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the room that knows bincode"
@@ -54,6 +58,22 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(
 ) -> std::result::Result<(T, usize), DecodeError> {
     bincode::serde::borrow_decode_from_slice(bytes, CONFIG)
         .map_err(|error| DecodeError(error.to_string()))
+}
+
+/// Reads an owned text, no longer than the input.
+pub(crate) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    <&str>::deserialize(from).map(str::to_owned)
+}
+
+/// Reads a set of owned texts, each no longer than the input.
+pub(crate) fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<String>, D::Error> {
+    let texts = BTreeSet::<&str>::deserialize(from)?;
+    Ok(texts.into_iter().map(str::to_owned).collect())
+}
+
+/// Reads an owned byte string, no longer than the input.
+pub(crate) fn byte_string<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    <&serde_bytes::Bytes>::deserialize(from).map(|bytes| bytes.to_vec())
 }
 
 /// Reads a value that takes all of `bytes`.

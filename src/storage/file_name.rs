@@ -80,6 +80,18 @@ pub(crate) fn parse(name: &str) -> FileName {
     }
 }
 
+/// Whether this names a file in a directory and leads nowhere else.
+#[must_use]
+pub(crate) fn is_plain(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(['/', '\0'])
+}
+
+/// Whether a file of this name may be removed or moved because a manifest says so.
+#[must_use]
+pub(crate) fn may_go(name: &str) -> bool {
+    is_plain(name) && !matches!(name, MANIFEST | LOCK | QUARANTINE)
+}
+
 fn file_number(digits: &str) -> Option<u64> {
     digits
         .bytes()

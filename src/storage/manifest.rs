@@ -29,6 +29,8 @@ pub(crate) const VERSION: u32 = 1;
 /// A manifest is neither written nor read above this: a thousand tables with keys of the default limit
 /// take a quarter, hundreds with the largest keys of all fit.
 const MAX_SIZE: u64 = 512 * 1024 * 1024;
+/// No store takes so many numbers for files or manifests; counting on from here never overflows.
+pub(crate) const MAX_NUMBER: u64 = 1 << 60;
 /// Ends of past epochs that are remembered; a million starts need not make the manifest large.
 const MAX_PAST_EPOCHS: usize = 4096;
 
@@ -71,8 +73,10 @@ pub(crate) struct SegmentEnd {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Move {
     /// Name in the data directory.
+    #[serde(deserialize_with = "codec::text")]
     pub(crate) from: String,
     /// Name in `quarantine/`.
+    #[serde(deserialize_with = "codec::text")]
     pub(crate) to: String,
 }
 
@@ -98,6 +102,7 @@ pub(crate) struct Manifest {
     /// Live segments, oldest first.
     pub(crate) segments: Vec<SegmentInfo>,
     /// Files that nothing needs any more and that may be deleted.
+    #[serde(deserialize_with = "codec::texts")]
     pub(crate) obsolete: BTreeSet<String>,
     /// Files on their way to quarantine.
     pub(crate) moves: Vec<Move>,
@@ -167,7 +172,7 @@ impl Manifest {
         bytes
     }
 
-    fn decode(path: &Path, bytes: &[u8]) -> Result<Manifest> {
+    pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Manifest> {
         let damaged = |offset: usize, detail: &str| {
             AtlasError::corrupt(path, count(offset), detail.to_owned())
         };
@@ -193,7 +198,28 @@ impl Manifest {
         if codec::u64_at(bytes, LENGTH_AT) != Some(count(body.len())) {
             return Err(damaged(LENGTH_AT, "its length is not the one it states"));
         }
-        codec::decode_all(body).map_err(|error| damaged(BODY_AT, &error.0))
+        let manifest: Manifest =
+            codec::decode_all(body).map_err(|error| damaged(BODY_AT, &error.0))?;
+        if let Some(name) = manifest.foreign_name() {
+            let detail = format!("it lists {name:?}, which is not the name of a data file");
+            return Err(damaged(BODY_AT, &detail));
+        }
+        let highest = manifest.generation.max(manifest.next_file_number);
+        if highest > MAX_NUMBER {
+            let detail = format!("it counts to {highest}, further than any store");
+            return Err(damaged(BODY_AT, &detail));
+        }
+        Ok(manifest)
+    }
+
+    /// A listed name that leads out of the directory, or to what no list may remove or move.
+    fn foreign_name(&self) -> Option<&str> {
+        let moved = self.moves.iter();
+        let to = moved.clone().map(|Move { to, .. }| to.as_str());
+        let from = moved.map(|Move { from, .. }| from.as_str());
+        let mut gone = self.obsolete.iter().map(String::as_str).chain(from);
+        let foreign = gone.find(|name| !file_name::may_go(name));
+        foreign.or_else(|| to.into_iter().find(|name| !file_name::is_plain(name)))
     }
 
     /// Reads the manifest of `dir`; `None` when there is none.
@@ -299,6 +325,34 @@ mod tests {
                 Manifest::decode(path, &bytes[..end]).is_err(),
                 "cut at {end}"
             );
+        }
+    }
+
+    #[test]
+    fn names_that_lead_out_of_the_directory_are_refused() {
+        let path = Path::new("MANIFEST");
+        let outside = ["", ".", "..", "../a", "/a", "a/b", "quarantine/a", "a\0"];
+        let ours = ["MANIFEST", "LOCK", "quarantine"];
+        for name in outside.into_iter().chain(ours) {
+            let mut obsolete = sample();
+            obsolete.obsolete.insert(name.to_owned());
+            let mut moved = sample();
+            moved.moves.push(Move {
+                from: name.to_owned(),
+                to: "a".to_owned(),
+            });
+            for manifest in [obsolete, moved] {
+                let refused = Manifest::decode(path, &manifest.encode()).unwrap_err();
+                assert!(refused.to_string().contains(&format!("{name:?}")));
+            }
+        }
+        for name in outside {
+            let mut manifest = sample();
+            manifest.moves.push(Move {
+                from: "a".to_owned(),
+                to: name.to_owned(),
+            });
+            assert!(Manifest::decode(path, &manifest.encode()).is_err());
         }
     }
 

@@ -18,6 +18,8 @@ mod event;
 mod examine;
 mod file_name;
 mod flush;
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod golden;
 mod limits;

@@ -26,7 +26,7 @@ use super::event::ReplayStep;
 use super::examine::{self, Cut, Extent, Log};
 use super::file_name::{self, FileName};
 use super::flush;
-use super::manifest::{Manifest, Move, SegmentInfo};
+use super::manifest::{self, Manifest, Move, SegmentInfo};
 use super::memtable::{Memtable, Readers};
 use super::progress::{Progress, Replaying};
 use super::quarantine::{self, Quarantine};
@@ -36,9 +36,6 @@ use super::wal::SegmentHeader;
 use super::wal::reader::SegmentReader;
 use super::wal::writer::SegmentWriter;
 use super::{DirEntry, Lsn, Options};
-
-/// No store takes so many numbers: a file with a higher one is a stranger's, and must not use them up.
-const MAX_STRAY_NUMBER: u64 = 1 << 60;
 
 /// What a start found and did: the honest report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -227,7 +224,8 @@ impl<'a> Recovery<'a> {
             else {
                 continue;
             };
-            if number > MAX_STRAY_NUMBER {
+            // A file with a higher one is a stranger's, and must not use them up.
+            if number >= manifest::MAX_NUMBER {
                 continue;
             }
             manifest.next_file_number = manifest.next_file_number.max(number.saturating_add(1));

@@ -90,6 +90,24 @@ impl LineFormat {
     }
 }
 
+/// Reads a line of an import and writes it again, for fuzzing: with its line feed.
+///
+/// # Errors
+/// In words, when the line is no entry.
+#[doc(hidden)]
+pub fn rewrite_line(is_json: bool, line: &[u8]) -> Result<Vec<u8>, String> {
+    let format = if is_json {
+        LineFormat::Jsonl
+    } else {
+        LineFormat::Tsv
+    };
+    let LineEntry { key, value } = format.read(line)?;
+    let mut written = Vec::new();
+    let outcome = format.write(&mut written, &key, &value);
+    outcome.map_err(|error| error.to_string())?;
+    Ok(written)
+}
+
 fn read_tsv(line: &[u8]) -> Result<LineEntry, String> {
     let fields = fields(line)?;
     let [key, value] = <[Vec<u8>; 2]>::try_from(fields).map_err(|fields| match fields.len() {

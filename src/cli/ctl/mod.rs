@@ -33,6 +33,8 @@ use super::arguments;
 use super::failure::Failure;
 use super::output::{Format, Output};
 use crate::client::Client;
+#[doc(hidden)]
+pub use line_format::rewrite_line;
 use target::{Plane, Target};
 
 /// The tool's name, in messages.

@@ -54,7 +54,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lsn, file_name};
+use super::{Lsn, codec, file_name};
 
 pub(crate) use builder::{TableBuilder, remove_temporary};
 pub(crate) use check::read_back;
@@ -116,10 +116,12 @@ pub(crate) struct TableInfo {
     /// Tombstones.
     pub(crate) tombstones: u64,
     /// The first key.
-    #[serde(with = "serde_bytes")]
+    #[serde(serialize_with = "serde_bytes::serialize")]
+    #[serde(deserialize_with = "codec::byte_string")]
     pub(crate) min_key: Vec<u8>,
     /// The last key.
-    #[serde(with = "serde_bytes")]
+    #[serde(serialize_with = "serde_bytes::serialize")]
+    #[serde(deserialize_with = "codec::byte_string")]
     pub(crate) max_key: Vec<u8>,
     /// The lowest LSN of an entry.
     pub(crate) min_lsn: Lsn,

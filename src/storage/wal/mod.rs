@@ -234,7 +234,12 @@ pub(crate) fn decode_entry(bytes: &[u8], nonce: u64) -> Option<Entry<'_>> {
     let durable_lsn = Lsn::from_u64(codec::u64_at(data, DATA_DURABLE_AT)?);
     let operations = data.get(DATA_OPERATIONS_AT..)?;
     let operations = match kind {
-        Kind::Operations => codec::decode_all(operations).ok()?,
+        Kind::Operations => {
+            let operations: Vec<Operation<'_>> = codec::decode_all(operations).ok()?;
+            // No write has one, and no table could take it.
+            let has_keys = operations.iter().all(|one| !one.key().is_empty());
+            has_keys.then_some(operations)?
+        }
         Kind::DurableMark | Kind::CleanMark => operations.is_empty().then(Vec::new)?,
     };
     Some(Entry {
