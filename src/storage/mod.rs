@@ -31,6 +31,8 @@ mod progress;
 mod quarantine;
 mod reconfigure;
 mod recovery;
+pub mod repair;
+mod replay;
 mod scan;
 mod stats;
 mod table;

@@ -27,6 +27,7 @@ mod probe;
 mod progress;
 mod reconfigure;
 mod recovery;
+mod repair;
 mod review;
 mod script;
 mod sim_disk;

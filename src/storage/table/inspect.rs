@@ -40,6 +40,8 @@ pub(crate) struct DamagedPlace {
     pub(crate) end: u64,
     /// The last key before; empty when there is none.
     pub(crate) after: Vec<u8>,
+    /// The next key behind; empty when there is none.
+    pub(crate) before: Vec<u8>,
     /// What is wrong.
     pub(crate) detail: String,
 }
@@ -50,14 +52,34 @@ pub(crate) struct DamagedPlace {
 /// # Errors
 /// `MissingFile` when there is no such file, `Io`.
 pub(crate) fn inspect(disk: &dyn Disk, path: &Path, info: &TableInfo) -> Result<Inspection> {
+    inspect_with(disk, path, info, &mut |_, _| Ok(()))
+}
+
+/// As [`inspect`]; every valid entry is shown to `visit` on the way.
+///
+/// # Errors
+/// As [`inspect`]; what `visit` says.
+pub(super) fn inspect_with(
+    disk: &dyn Disk,
+    path: &Path,
+    info: &TableInfo,
+    visit: &mut dyn FnMut(&Walk, &Entry) -> Result<()>,
+) -> Result<Inspection> {
     let file = Arc::new(TableFile::assume(disk, path, info)?);
     let mut walk = Walk::span(Arc::clone(&file), file.entries_at(), file.footer_at());
     let mut inspection = Inspection::default();
     let mut last_key = Vec::new();
+    let mut is_behind_place = false;
     loop {
         match walk.step() {
             Ok(Some(entry)) => {
                 inspection.count(&entry);
+                visit(&walk, &entry)?;
+                if std::mem::take(&mut is_behind_place)
+                    && let Some(place) = inspection.places.last_mut()
+                {
+                    place.before.extend_from_slice(walk.key());
+                }
                 last_key.clear();
                 last_key.extend_from_slice(walk.key());
             }
@@ -76,8 +98,10 @@ pub(crate) fn inspect(disk: &dyn Disk, path: &Path, info: &TableInfo) -> Result<
                         offset,
                         end,
                         after,
+                        before: Vec::new(),
                         detail,
                     });
+                    is_behind_place = true;
                 }
                 let Some(next) = next else {
                     return Ok(inspection);

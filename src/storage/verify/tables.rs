@@ -106,6 +106,7 @@ fn damaged_place(place: &DamagedPlace, info: &TableInfo) -> Finding {
         end,
         after,
         detail,
+        ..
     } = place;
     let detail = format!(
         "{detail}; no entry from here to offset {end}, {}",
