@@ -48,6 +48,11 @@ impl<'a> Quarantine<'a> {
         self.charge(&free, length).then_some(free)
     }
 
+    /// Takes a name, whatever room there is; `false` when a file has it.
+    pub(crate) fn take_name(&mut self, name: &str) -> bool {
+        self.names.insert(name.to_owned())
+    }
+
     fn charge(&mut self, name: &str, length: u64) -> bool {
         let Some(left) = self.left.checked_sub(length.max(LEAST_CHARGE)) else {
             return false;

@@ -293,7 +293,9 @@ impl<'a> Recovery<'a> {
             .map(|info| info.number)
             .collect();
         let obsolete = std::mem::take(&mut self.manifest.obsolete);
-        let pending = std::mem::take(&mut self.manifest.moves);
+        let mut pending = std::mem::take(&mut self.manifest.moves);
+        // Where the name is taken the move was done, and the file is another one.
+        pending.retain(|pending| quarantine.take_name(&pending.to));
         for file in files {
             // An interrupted start or repair has decided, whatever room there is.
             if let Some(pending) = pending.iter().find(|pending| pending.from == file.name) {

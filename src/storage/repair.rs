@@ -24,7 +24,7 @@ use super::disk::Disk;
 use super::error::{AtlasError, Result};
 use super::file_name::{self, FileName};
 use super::manifest::{Manifest, Move};
-use super::{DirEntry, DirLock, quarantine, recovery};
+use super::{DirEntry, DirLock, QuarantinedFile, quarantine, recovery};
 
 pub use plan::{FileAction, KeySpan, Loss, LsnSpan, PlannedFile, RepairOutcome, RepairPlan};
 
@@ -87,8 +87,10 @@ impl<'a> Repair<'a> {
         let mut findings = Findings::default();
         let tables = tables::plan(disk, dir, &manifest, &files, &mut findings)?;
         let log = log::plan(disk, dir, &manifest, &files, &mut findings)?;
-        let number = number(disk, dir, &manifest)?;
-        let moves = moves(&manifest, &files, (&tables, log.is_some()), number);
+        let kept = quarantine::list(disk, dir)?;
+        let number = number(&kept, &manifest);
+        let replaced = (tables.as_slice(), log.is_some());
+        let moves = moves(&manifest, (&files, &kept), replaced, number);
         findings.set_aside(&files, &moves);
         let plan = findings.into_plan(&files, &moves);
         Ok(Repair {
@@ -146,21 +148,20 @@ fn check_is_store(dir: &Path, files: &[DirEntry]) -> Result<()> {
 }
 
 /// The number of this repair: the same again after an interruption, and no earlier repair's.
-fn number(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<u64> {
+fn number(kept: &[QuarantinedFile], manifest: &Manifest) -> u64 {
     let taken = |name: &str| {
         let (number, _) = name.strip_prefix(PREFIX)?.split_once('.')?;
         number.parse::<u64>().ok()
     };
-    let kept = quarantine::list(disk, dir)?;
     let highest = kept.iter().filter_map(|file| taken(&file.name)).max();
     let next = highest.map_or(0, |highest| highest.saturating_add(1));
-    Ok(next.max(manifest.generation.saturating_add(1)))
+    next.max(manifest.generation.saturating_add(1))
 }
 
 /// What goes to quarantine: originals, orphans, and what an interrupted run had not moved yet.
 fn moves(
     manifest: &Manifest,
-    files: &[DirEntry],
+    (files, kept): (&[DirEntry], &[QuarantinedFile]),
     (tables, log_is_replaced): (&[TablePlan], bool),
     number: u64,
 ) -> Vec<Move> {
@@ -178,7 +179,10 @@ fn moves(
     };
     let mut moves = Vec::new();
     for file in files {
-        if let Some(pending) = manifest.moves.iter().find(|it| it.from == file.name) {
+        // Where the name is taken the move was done, and the file is another one.
+        let is_pending =
+            |it: &&Move| it.from == file.name && !kept.iter().any(|kept| kept.name == it.to);
+        if let Some(pending) = manifest.moves.iter().find(is_pending) {
             moves.push(pending.clone());
         } else if goes(file) && !manifest.obsolete.contains(&file.name) {
             moves.push(Move {
