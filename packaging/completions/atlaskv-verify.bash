@@ -23,7 +23,7 @@ _atlaskv__verify() {
 
     case "${cmd}" in
         atlaskv__verify)
-            opts="-h -V --quick --threads --format --no-progress --help --version"
+            opts="-h -V --quick --threads --format --repair --accept-loss --dry-run --no-progress --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -35,6 +35,10 @@ _atlaskv__verify() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --accept-loss)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -18,7 +18,10 @@ _atlaskv-verify() {
 '--threads=[Tables that are read at the same time \[default\: the machine'\''s processors, at most 4\]]:N:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
+'--accept-loss=[Repair although something is lost\: exactly the loss that was shown with this PLAN]:PLAN:_default' \
 '--quick[Read only the manifest and the headers and footers of the files that it names]' \
+'(--quick)--repair[Lock the directory, show what a repair would keep and lose, and repair it if nothing is lost]' \
+'--dry-run[Only show what a repair would do]' \
 '--no-progress[Show no progress on a terminal (elsewhere there is none)]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \

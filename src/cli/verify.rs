@@ -1,5 +1,7 @@
 //! `atlaskv-verify`: says what is sound, torn or damaged in a data directory, and changes nothing.
 
+mod repair;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -34,10 +36,11 @@ type Result<T> = std::result::Result<T, Failure>;
 
 const EXAMPLES: &str = "  atlaskv-verify /var/lib/atlaskv
   atlaskv-verify --quick /var/lib/atlaskv
+  atlaskv-verify --repair /var/lib/atlaskv
   atlaskv-verify --format json /var/lib/atlaskv | jq .report.verdict";
 
-/// Reads every file of a data directory and says what is sound, torn or damaged. Nothing is changed and
-/// nothing is locked: atlaskvd may run on the directory.
+/// Reads every file of a data directory and says what is sound, torn or damaged. Without --repair nothing
+/// is changed and nothing is locked: atlaskvd may run on the directory.
 #[derive(Debug, Parser)]
 #[command(name = TOOL, version, after_help = super::after_help(EXAMPLES), max_term_width = 100)]
 struct Arguments {
@@ -56,6 +59,9 @@ struct Arguments {
     /// Text for people, or one JSON document, errors included.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
+
+    #[command(flatten)]
+    repair: repair::RepairArguments,
 
     #[command(flatten)]
     progress: ProgressArgument,
@@ -79,7 +85,12 @@ fn run(arguments: &[OsString]) -> Exit {
         Err(exit) => return exit,
     };
     let mut output = Output::new(TOOL, parsed.format);
-    let result = tell(&parsed, &mut output);
+    let result = match parsed.repair.repair {
+        true => parsed
+            .repair
+            .run(&parsed.dir, &parsed.progress, &mut output),
+        false => tell(&parsed, &mut output),
+    };
     output.finish(result)
 }
 

@@ -34,6 +34,8 @@ mod progress;
 mod quarantine;
 mod reconfigure;
 mod recovery;
+pub mod repair;
+mod replay;
 mod reserve;
 mod scan;
 mod stats;

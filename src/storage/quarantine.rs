@@ -9,6 +9,7 @@ use super::QuarantinedFile;
 use super::disk::{self, Disk, count};
 use super::error::{AtlasError, Result};
 use super::file_name::{self, FileName};
+use super::manifest::Move;
 use super::progress::Progress;
 
 /// Bytes copied at once.
@@ -47,6 +48,11 @@ impl<'a> Quarantine<'a> {
         self.charge(&free, length).then_some(free)
     }
 
+    /// Takes a name, whatever room there is; `false` when a file has it.
+    pub(crate) fn take_name(&mut self, name: &str) -> bool {
+        self.names.insert(name.to_owned())
+    }
+
     fn charge(&mut self, name: &str, length: u64) -> bool {
         let Some(left) = self.left.checked_sub(length.max(LEAST_CHARGE)) else {
             return false;
@@ -72,7 +78,8 @@ impl<'a> Quarantine<'a> {
         make(self.disk, self.dir)?;
         let home = file_name::quarantine(self.dir);
         let temporary = home.join(file_name::temporary(&name));
-        self.copy(&self.dir.join(source), &temporary, (start, end), progress)?;
+        let from = self.dir.join(source);
+        copy_bytes(self.disk, (&from, &temporary), (start, end), progress)?;
         let path = home.join(&name);
         self.disk
             .rename(&temporary, &path)
@@ -82,46 +89,67 @@ impl<'a> Quarantine<'a> {
             .map_err(|error| AtlasError::io("sync", &home, error))?;
         Ok(Some(name))
     }
+}
 
-    fn copy(
-        &self,
-        from: &Path,
-        to: &Path,
-        (start, end): (u64, u64),
-        progress: &mut dyn Progress,
-    ) -> Result<()> {
-        match self.disk.remove(to) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(AtlasError::io("remove", to, error));
-            }
-            _ => {}
+/// Copies bytes of a file to a new, synced one; what had its name is replaced.
+pub(crate) fn copy_bytes(
+    disk: &dyn Disk,
+    (from, to): (&Path, &Path),
+    (start, end): (u64, u64),
+    progress: &mut dyn Progress,
+) -> Result<()> {
+    match disk.remove(to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(AtlasError::io("remove", to, error));
         }
-        let source = self
-            .disk
-            .open(from)
-            .map_err(|error| AtlasError::io("open", from, error))?;
-        let target = self
-            .disk
-            .create(to)
-            .map_err(|error| AtlasError::io("create", to, error))?;
-        let mut at = start;
-        while at < end {
-            let mut chunk = vec![0; usize::try_from(CHUNK.min(end - at)).unwrap_or(0)];
-            let read = disk::read_full(&*source, &mut chunk, at)
-                .map_err(|error| AtlasError::io("read", from, error))?;
-            if read == 0 {
-                break;
-            }
-            chunk.truncate(read);
-            disk::write_full(&*target, &chunk, at - start)
-                .map_err(|error| AtlasError::io("write", to, error))?;
-            at += count(read);
-            progress.note(0, count(read));
-        }
-        target
-            .sync()
-            .map_err(|error| AtlasError::io("sync", to, error))
+        _ => {}
     }
+    let source = disk
+        .open(from)
+        .map_err(|error| AtlasError::io("open", from, error))?;
+    let target = disk
+        .create(to)
+        .map_err(|error| AtlasError::io("create", to, error))?;
+    let mut at = start;
+    while at < end {
+        let mut chunk = vec![0; usize::try_from(CHUNK.min(end - at)).unwrap_or(0)];
+        let read = disk::read_full(&*source, &mut chunk, at)
+            .map_err(|error| AtlasError::io("read", from, error))?;
+        if read == 0 {
+            break;
+        }
+        chunk.truncate(read);
+        disk::write_full(&*target, &chunk, at - start)
+            .map_err(|error| AtlasError::io("write", to, error))?;
+        at += count(read);
+        progress.note(0, count(read));
+    }
+    target
+        .sync()
+        .map_err(|error| AtlasError::io("sync", to, error))
+}
+
+/// Does these moves, which a durable manifest lists, and makes them durable in quarantine. The caller
+/// syncs the data directory.
+pub(crate) fn move_files(disk: &dyn Disk, dir: &Path, moves: &[Move]) -> Result<()> {
+    if moves.is_empty() {
+        return Ok(());
+    }
+    make(disk, dir)?;
+    let home = file_name::quarantine(dir);
+    for Move { from, to } in moves {
+        let path = dir.join(from);
+        if matches!(file_name::parse(from), FileName::Segment(_)) {
+            // Its last bytes may never have been synced, and are kept for being looked at.
+            let file = disk.open(&path);
+            file.and_then(|file| file.sync())
+                .map_err(|error| AtlasError::io("sync", &path, error))?;
+        }
+        disk.rename(&path, &home.join(to))
+            .map_err(|error| AtlasError::io("move", &path, error))?;
+    }
+    disk.sync_dir(&home)
+        .map_err(|error| AtlasError::io("sync", &home, error))
 }
 
 /// Makes the directory, its name durable.

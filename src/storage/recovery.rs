@@ -15,6 +15,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,13 +24,12 @@ use serde::Serialize;
 use super::disk::{Disk, count};
 use super::error::{AtlasError, Result};
 use super::event::ReplayStep;
-use super::examine::{self, Cut, Extent, Log};
+use super::examine::{self, Cut, Log};
 use super::file_name::{self, FileName};
-use super::flush;
 use super::manifest::{self, Manifest, Move, SegmentInfo};
-use super::memtable::{Memtable, Readers};
-use super::progress::{Progress, Replaying};
+use super::progress::Replaying;
 use super::quarantine::{self, Quarantine};
+use super::replay::Replay;
 use super::reserve::{self, Held};
 use super::table::{self, Index, Table, TableInfo};
 use super::wal::SegmentHeader;
@@ -161,7 +161,7 @@ fn load_or_create(disk: &dyn Disk, dir: &Path, files: &[DirEntry]) -> Result<(Ma
 }
 
 /// Removes what was never finished. It holds nothing that anything depends on.
-fn remove_temporaries(disk: &dyn Disk, dir: &Path, files: &[DirEntry]) -> Result<()> {
+pub(crate) fn remove_temporaries(disk: &dyn Disk, dir: &Path, files: &[DirEntry]) -> Result<()> {
     for file in files {
         if file_name::parse(&file.name) == FileName::Temporary {
             let path = dir.join(&file.name);
@@ -177,22 +177,34 @@ fn remove_temporaries(disk: &dyn Disk, dir: &Path, files: &[DirEntry]) -> Result
     Ok(())
 }
 
-/// Nobody reads while recovery replays.
-struct NoReaders;
-
-impl Readers for NoReaders {
-    fn may_read(&self, _from: Lsn, _to: Lsn) -> bool {
-        false
+/// A number that an interrupted run took but never made durable may still stand on a file.
+pub(crate) fn pass_taken_numbers(next: &mut Manifest, files: &[DirEntry]) {
+    for file in files {
+        let (FileName::Table(number) | FileName::Segment(number)) = file_name::parse(&file.name)
+        else {
+            continue;
+        };
+        // A file with a higher one is a stranger's, and must not use them up.
+        if number >= manifest::MAX_NUMBER {
+            continue;
+        }
+        next.next_file_number = next.next_file_number.max(number.saturating_add(1));
     }
 }
 
-/// What is replayed and in no table yet.
-#[derive(Default)]
-struct Replay {
-    memtable: Arc<Memtable>,
-    /// Bytes of the log replayed so far, those in tables too. Keys and values of a memtable never take
-    /// more than the entries they came from.
-    bytes: u64,
+/// Removes the files with these numbers, which an attempt made that ended with `error`; not when the
+/// manifest that names them may be the durable one.
+pub(crate) fn discard_new(disk: &dyn Disk, dir: &Path, numbers: Range<u64>, error: &AtlasError) {
+    if error.leaves_outcome_open() {
+        return;
+    }
+    for number in numbers {
+        for name in [file_name::table(number), file_name::segment(number)] {
+            // Most are not there; the first failure is the one to tell.
+            let _ = disk.remove(&dir.join(file_name::temporary(&name)));
+            let _ = disk.remove(&dir.join(name));
+        }
+    }
 }
 
 struct Recovery<'a> {
@@ -217,19 +229,7 @@ impl<'a> Recovery<'a> {
         files: &[DirEntry],
         progress: Replaying<'a>,
     ) -> Recovery<'a> {
-        // A number that an interrupted run took but never made durable may still stand on a file.
-        for file in files {
-            let (FileName::Table(number) | FileName::Segment(number)) =
-                file_name::parse(&file.name)
-            else {
-                continue;
-            };
-            // A file with a higher one is a stranger's, and must not use them up.
-            if number >= manifest::MAX_NUMBER {
-                continue;
-            }
-            manifest.next_file_number = manifest.next_file_number.max(number.saturating_add(1));
-        }
+        pass_taken_numbers(&mut manifest, files);
         let report = RecoveryReport::default();
         Recovery {
             disk,
@@ -257,18 +257,8 @@ impl<'a> Recovery<'a> {
     /// Removes the files that a failed attempt made: on a full disk each further start would find less
     /// room. Not when the manifest that names them may be the durable one.
     fn discard(&self, error: &AtlasError) {
-        if error.leaves_outcome_open() {
-            return;
-        }
-        for number in self.first_new_number..self.manifest.next_file_number {
-            for name in [file_name::table(number), file_name::segment(number)] {
-                // Most are not there; the first failure is the one to tell.
-                let _ = self
-                    .disk
-                    .remove(&self.dir.join(file_name::temporary(&name)));
-                let _ = self.disk.remove(&self.dir.join(name));
-            }
-        }
+        let numbers = self.first_new_number..self.manifest.next_file_number;
+        discard_new(self.disk, self.dir, numbers, error);
     }
 
     /// Writes what the log holds to new tables.
@@ -280,54 +270,16 @@ impl<'a> Recovery<'a> {
         let bytes = log.segments.iter().map(|extent| extent.end - extent.start);
         self.progress
             .begin(ReplayStep::Writing, log.segments.len(), bytes.sum());
-        let mut replay = Replay::default();
+        let mut replay = Replay::new(self.disk, self.dir, self.options.memtable_size);
         for extent in &log.segments {
             self.progress.next_segment();
-            self.replay_segment(extent, &mut replay)?;
+            let reader = SegmentReader::open(self.disk, self.dir, extent.number)?;
+            replay.extent(reader, extent, &mut self.manifest, &mut self.progress)?;
         }
-        self.write_table(&mut replay)?;
+        let replayed = replay.finish(&mut self.manifest, &mut self.progress)?;
+        self.report.replayed_operations = replayed.operations;
+        self.new_tables = replayed.tables;
         self.progress.finish();
-        Ok(())
-    }
-
-    fn replay_segment(&mut self, extent: &Extent, replay: &mut Replay) -> Result<()> {
-        let mut reader = SegmentReader::open(self.disk, self.dir, extent.number)?;
-        reader.limit(extent.end);
-        reader.seek(extent.start);
-        let mut expected = extent.first_lsn;
-        for _ in 0..extent.entries {
-            let offset = reader.offset();
-            let path = reader.path().to_path_buf();
-            let Some(entry) = reader.next_if(expected)? else {
-                let detail = "an entry that was valid a moment ago is not any more";
-                return Err(AtlasError::corrupt(&path, offset, detail));
-            };
-            self.report.replayed_operations += count(entry.operations.len());
-            replay
-                .memtable
-                .apply(&entry.operations, entry.lsn, &NoReaders, || {});
-            expected = Lsn::from_u64(expected.as_u64().saturating_add(1));
-            let size = reader.offset() - offset;
-            replay.bytes += size;
-            self.progress.note(0, size);
-            if replay.memtable.bytes() >= self.options.memtable_size {
-                self.write_table(replay)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes what was replayed since the last table to a new one.
-    fn write_table(&mut self, replay: &mut Replay) -> Result<()> {
-        let memtable = std::mem::take(&mut replay.memtable);
-        if memtable.is_empty() {
-            return Ok(());
-        }
-        let number = self.manifest.take_file_number();
-        let table =
-            flush::write_memtable(self.disk, self.dir, &memtable, number, &mut self.progress)?;
-        self.new_tables.extend(table);
-        self.progress.reach(replay.bytes);
         Ok(())
     }
 
@@ -350,8 +302,16 @@ impl<'a> Recovery<'a> {
             .map(|info| info.number)
             .collect();
         let obsolete = std::mem::take(&mut self.manifest.obsolete);
-        self.manifest.moves.clear();
+        let mut pending = std::mem::take(&mut self.manifest.moves);
+        // Where the name is taken the move was done, and the file is another one.
+        pending.retain(|pending| quarantine.take_name(&pending.to));
         for file in files {
+            // An interrupted start or repair has decided, whatever room there is.
+            if let Some(pending) = pending.iter().find(|pending| pending.from == file.name) {
+                self.report.quarantined.push(pending.to.clone());
+                self.manifest.moves.push(pending.clone());
+                continue;
+            }
             let deletable = match file_name::parse(&file.name) {
                 FileName::Manifest
                 | FileName::Lock
@@ -443,23 +403,7 @@ impl<'a> Recovery<'a> {
 
     /// Does the moves and deletions that the durable manifest lists.
     fn clean_up(&mut self) -> Result<()> {
-        let quarantine = file_name::quarantine(self.dir);
-        if !self.manifest.moves.is_empty() {
-            quarantine::make(self.disk, self.dir)?;
-        }
-        for Move { from, to } in &self.manifest.moves {
-            if matches!(file_name::parse(from), FileName::Segment(_)) {
-                // Its last bytes may never have been synced, and are kept for being looked at.
-                self.sync_file(&self.dir.join(from))?;
-            }
-            let (from, to) = (self.dir.join(from), quarantine.join(to));
-            self.disk
-                .rename(&from, &to)
-                .map_err(|error| AtlasError::io("move", &from, error))?;
-        }
-        if !self.manifest.moves.is_empty() {
-            self.sync_dir(&quarantine)?;
-        }
+        quarantine::move_files(self.disk, self.dir, &self.manifest.moves)?;
         for name in &self.manifest.obsolete {
             let path = self.dir.join(name);
             self.disk
@@ -467,23 +411,13 @@ impl<'a> Recovery<'a> {
                 .map_err(|error| AtlasError::io("remove", &path, error))?;
         }
         if !self.manifest.moves.is_empty() || !self.manifest.obsolete.is_empty() {
-            self.sync_dir(self.dir)?;
+            self.disk
+                .sync_dir(self.dir)
+                .map_err(|error| AtlasError::io("sync", self.dir, error))?;
         }
         self.manifest.moves.clear();
         self.manifest.obsolete.clear();
         Ok(())
-    }
-
-    fn sync_file(&self, path: &Path) -> Result<()> {
-        let file = self.disk.open(path);
-        file.and_then(|file| file.sync())
-            .map_err(|error| AtlasError::io("sync", path, error))
-    }
-
-    fn sync_dir(&self, dir: &Path) -> Result<()> {
-        self.disk
-            .sync_dir(dir)
-            .map_err(|error| AtlasError::io("sync", dir, error))
     }
 }
 

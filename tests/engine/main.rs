@@ -32,6 +32,7 @@ mod probe;
 mod progress;
 mod reconfigure;
 mod recovery;
+mod repair;
 mod reserve;
 mod review;
 mod script;

@@ -52,6 +52,19 @@ pub(crate) struct DamagedPlace {
 /// # Errors
 /// `MissingFile` when there is no such file, `Io`.
 pub(crate) fn inspect(disk: &dyn Disk, path: &Path, info: &TableInfo) -> Result<Inspection> {
+    inspect_with(disk, path, info, &mut |_, _| Ok(()))
+}
+
+/// As [`inspect`]; every valid entry is shown to `visit` on the way.
+///
+/// # Errors
+/// As [`inspect`]; what `visit` says.
+pub(super) fn inspect_with(
+    disk: &dyn Disk,
+    path: &Path,
+    info: &TableInfo,
+    visit: &mut dyn FnMut(&Walk, &Entry) -> Result<()>,
+) -> Result<Inspection> {
     let file = Arc::new(TableFile::assume(disk, path, info)?);
     let mut walk = Walk::span(Arc::clone(&file), file.entries_at(), file.footer_at());
     let mut inspection = Inspection::default();
@@ -61,6 +74,7 @@ pub(crate) fn inspect(disk: &dyn Disk, path: &Path, info: &TableInfo) -> Result<
         match walk.step() {
             Ok(Some(entry)) => {
                 inspection.count(&entry);
+                visit(&walk, &entry)?;
                 if std::mem::take(&mut is_behind_place)
                     && let Some(place) = inspection.places.last_mut()
                 {

@@ -43,6 +43,7 @@ mod frame;
 mod index;
 mod inspect;
 mod reader;
+mod salvage;
 mod walk;
 
 #[cfg(test)]
@@ -62,6 +63,7 @@ pub(crate) use cursor::TableCursor;
 pub(crate) use index::Index;
 pub(crate) use inspect::{DamagedPlace, Inspection, inspect};
 pub(crate) use reader::{Found, Table};
+pub(crate) use salvage::{Salvaged, salvage, survey};
 
 const MAGIC: [u8; 4] = *b"AKVT";
 const END_MAGIC: [u8; 4] = *b"AKVE";

@@ -159,6 +159,7 @@ fn damaged_place(place: &DamagedPlace, info: &TableInfo) -> Finding {
         after,
         before,
         detail,
+        ..
     } = place;
     let detail = format!(
         "{detail}; no entry from here to offset {end}, {}",

@@ -44,25 +44,24 @@ impl SegmentReader {
     /// Opens the segment with this file number in `dir` and reads its header.
     pub(crate) fn open(disk: &dyn Disk, dir: &Path, number: u64) -> Result<SegmentReader> {
         let path = dir.join(file_name::segment(number));
-        let file = disk.open(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => AtlasError::MissingFile {
-                path: path.clone(),
-                detail: "there is no such file".to_owned(),
-            },
-            _ => AtlasError::io("open", &path, error),
-        })?;
-        let end = file
-            .length()
-            .map_err(|error| AtlasError::io("read", &path, error))?;
-        let mut block = vec![0; HEADER_SIZE];
-        let read = disk::read_full(&*file, &mut block, 0)
-            .map_err(|error| AtlasError::io("read", &path, error))?;
-        let header = SegmentHeader::decode(block.get(..read).unwrap_or_default())
-            .map_err(|error| header_error(&path, error))?;
+        let header = read_header(disk, &path)?;
         if header.number != number {
             let detail = format!("its header has file number {}", header.number);
             return Err(AtlasError::corrupt(&path, 0, detail));
         }
+        SegmentReader::assume(disk, &path, header)
+    }
+
+    /// Opens a segment as if its header were this one, to read what can be read of a damaged file.
+    pub(crate) fn assume(
+        disk: &dyn Disk,
+        path: &Path,
+        header: SegmentHeader,
+    ) -> Result<SegmentReader> {
+        let (file, path) = (open_file(disk, path)?, path.to_path_buf());
+        let end = file
+            .length()
+            .map_err(|error| AtlasError::io("read", &path, error))?;
         let offset = count(HEADER_SIZE);
         Ok(SegmentReader {
             file,
@@ -106,6 +105,15 @@ impl SegmentReader {
     /// The entry at the present offset if it is valid and has this LSN; the reader then stands behind
     /// it. Otherwise the reader stays.
     pub(crate) fn next_if(&mut self, expected: Lsn) -> Result<Option<Entry<'_>>> {
+        self.next_where(&|lsn| lsn == expected)
+    }
+
+    /// As [`SegmentReader::next_if`], whichever LSN the entry has.
+    pub(crate) fn next_any(&mut self) -> Result<Option<Entry<'_>>> {
+        self.next_where(&|_| true)
+    }
+
+    fn next_where(&mut self, wanted: &dyn Fn(Lsn) -> bool) -> Result<Option<Entry<'_>>> {
         let nonce = self.header.nonce;
         let offset = self.offset;
         let Some(size) = self.entry_size(offset)? else {
@@ -113,7 +121,7 @@ impl SegmentReader {
         };
         let bytes = self.bytes_at(offset, size)?;
         // Looked at twice so that the borrow of the answer does not outlive a refusal.
-        if decode_entry(bytes, nonce).is_none_or(|entry| entry.lsn != expected) {
+        if decode_entry(bytes, nonce).is_none_or(|entry| !wanted(entry.lsn)) {
             return Ok(None);
         }
         self.offset = offset + count(size);
@@ -148,6 +156,29 @@ impl SegmentReader {
         let start = usize::try_from(offset - self.window_start).unwrap_or(usize::MAX);
         let bytes = self.window.get(start..).unwrap_or_default();
         Ok(bytes.get(..size).unwrap_or(bytes))
+    }
+
+    /// The offset of the first valid entry at or after `from`, whichever LSN it has.
+    pub(crate) fn find_entry(&mut self, from: u64) -> Result<Option<u64>> {
+        let nonce = self.header.nonce.to_le_bytes();
+        let finder = memchr::memmem::Finder::new(&nonce);
+        let mut start = from;
+        while start < self.end {
+            let rest = usize::try_from(self.end - start).unwrap_or(usize::MAX);
+            let bytes = self.bytes_at(start, rest.min(WINDOW))?.to_vec();
+            for at in finder.find_iter(&bytes) {
+                let mut found = Remainder::default();
+                self.consider(start + count(at), from, &mut found)?;
+                if let Some((offset, _)) = found.first_entry {
+                    return Ok(Some(offset));
+                }
+            }
+            if bytes.len() < WINDOW || bytes.len() == rest {
+                break;
+            }
+            start += count(bytes.len() - (nonce.len() - 1));
+        }
+        Ok(None)
     }
 
     /// Looks for valid entries at every offset from `from` to the end; `looked` is told the bytes that
@@ -206,6 +237,26 @@ impl SegmentReader {
         }
         Ok(())
     }
+}
+
+/// What the header of the segment at `path` says, whatever the file is called.
+pub(crate) fn read_header(disk: &dyn Disk, path: &Path) -> Result<SegmentHeader> {
+    let file = open_file(disk, path)?;
+    let mut block = vec![0; HEADER_SIZE];
+    let read = disk::read_full(&*file, &mut block, 0)
+        .map_err(|error| AtlasError::io("read", path, error))?;
+    SegmentHeader::decode(block.get(..read).unwrap_or_default())
+        .map_err(|error| header_error(path, error))
+}
+
+fn open_file(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>> {
+    disk.open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => AtlasError::MissingFile {
+            path: path.to_path_buf(),
+            detail: "there is no such file".to_owned(),
+        },
+        _ => AtlasError::io("open", path, error),
+    })
 }
 
 /// Whether all bytes are zero. Most of a preallocated segment is, so this is quick: no early end, which

@@ -1,0 +1,195 @@
+//! Repairing a damaged data directory: first a plan that names every loss, then, when nothing is lost or
+//! the loss was accepted, a new state made of everything that is sound.
+//!
+//! It goes as recovery goes. What is made anew gets temporary names, is synced and read back; one durable
+//! manifest is the point of no return; it lists the originals as moves to `quarantine/`, which the next
+//! repair or start repeats should they be interrupted. Nothing is removed. A crash before the manifest
+//! leaves the old state and orphans, a crash after it the new one.
+//!
+//! - A damaged table is written anew from its valid entries, in its place among the others.
+//! - A log that no start would take is written to tables: everything up to the highest LSN that is proven
+//!   to have been synced, and what follows that without a gap. Nothing beyond such a gap is provable, and
+//!   any start would cut it.
+//!
+//! A manifest that is missing or damaged is not made anew: the plan fails as a start would.
+
+mod carry_out;
+mod log;
+mod plan;
+mod tables;
+
+use std::path::{Path, PathBuf};
+
+use super::disk::Disk;
+use super::error::{AtlasError, Result};
+use super::file_name::{self, FileName};
+use super::manifest::{Manifest, Move};
+use super::{DirEntry, DirLock, QuarantinedFile, quarantine, recovery};
+
+pub use plan::{FileAction, KeySpan, Loss, LsnSpan, PlannedFile, RepairOutcome, RepairPlan};
+
+use log::LogPlan;
+use plan::Findings;
+use tables::TablePlan;
+
+/// What the names of a repair's originals begin with.
+const PREFIX: &str = "repair-";
+
+/// A repair that was planned; it holds the directory's lock.
+pub struct Repair<'a> {
+    disk: &'a dyn Disk,
+    dir: PathBuf,
+    _lock: DirLock,
+    manifest: Manifest,
+    files: Vec<DirEntry>,
+    tables: Vec<TablePlan>,
+    log: Option<LogPlan>,
+    /// What is moved to quarantine, once the new manifest is durable.
+    moves: Vec<Move>,
+    /// The new manifest's generation, which names the originals.
+    number: u64,
+    plan: RepairPlan,
+}
+
+/// What a repair has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repaired {
+    /// Tables that were made.
+    pub made: Vec<String>,
+    /// Files that were moved to quarantine, by their names there.
+    pub quarantined: Vec<String>,
+}
+
+impl std::fmt::Debug for Repair<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Repair")
+            .field("dir", &self.dir)
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Repair<'a> {
+    /// Locks the directory, reads all of it and plans; nothing is changed.
+    ///
+    /// # Errors
+    /// `Locked`; `InvalidOption` when the directory holds no store; `MissingManifest`, or `Corrupt` when
+    /// the manifest is damaged; `NewerFormat`; `Io` when anything cannot be read: nobody knows what stands
+    /// there.
+    pub fn prepare(disk: &'a dyn Disk, dir: &Path) -> Result<Repair<'a>> {
+        check_is_store(dir, &recovery::list(disk, dir)?)?;
+        let lock = disk.lock(dir)?;
+        let files = recovery::list(disk, dir)?;
+        let Some(manifest) = Manifest::load(disk, dir)? else {
+            let path = dir.to_path_buf();
+            return Err(AtlasError::MissingManifest { path });
+        };
+        let mut findings = Findings::default();
+        let tables = tables::plan(disk, dir, &manifest, &files, &mut findings)?;
+        let log = log::plan(disk, dir, &manifest, &files, &mut findings)?;
+        let kept = quarantine::list(disk, dir)?;
+        let number = number(&kept, &manifest);
+        let replaced = (tables.as_slice(), log.is_some());
+        let moves = moves(&manifest, (&files, &kept), replaced, number);
+        findings.set_aside(&files, &moves);
+        let plan = findings.into_plan(&files, &moves);
+        Ok(Repair {
+            disk,
+            dir: dir.to_path_buf(),
+            _lock: lock,
+            manifest,
+            files,
+            tables,
+            log,
+            moves,
+            number,
+            plan,
+        })
+    }
+
+    /// What would be kept, made anew and lost.
+    #[must_use]
+    pub fn plan(&self) -> &RepairPlan {
+        &self.plan
+    }
+
+    /// Carries the plan out, whatever it loses: whoever calls this has accepted that.
+    ///
+    /// # Errors
+    /// `Io`; `Corrupt` when what was read a moment ago cannot be read again. The directory then holds the
+    /// old state or the new one.
+    pub fn carry_out(self) -> Result<Repaired> {
+        if self.plan.outcome == RepairOutcome::Nothing {
+            return Ok(Repaired {
+                made: Vec::new(),
+                quarantined: Vec::new(),
+            });
+        }
+        carry_out::carry_out(self)
+    }
+}
+
+/// Nothing is locked, which would make a file, where there is no store.
+fn check_is_store(dir: &Path, files: &[DirEntry]) -> Result<()> {
+    let is_ours = |file: &DirEntry| {
+        matches!(
+            file_name::parse(&file.name),
+            FileName::Manifest | FileName::Table(_) | FileName::Segment(_)
+        )
+    };
+    if files.iter().any(is_ours) {
+        return Ok(());
+    }
+    Err(AtlasError::InvalidOption {
+        option: "the directory",
+        value: dir.display().to_string(),
+        rule: "it holds no AtlasKV store (no MANIFEST)".to_owned(),
+    })
+}
+
+/// The number of this repair: the same again after an interruption, and no earlier repair's.
+fn number(kept: &[QuarantinedFile], manifest: &Manifest) -> u64 {
+    let taken = |name: &str| {
+        let (number, _) = name.strip_prefix(PREFIX)?.split_once('.')?;
+        number.parse::<u64>().ok()
+    };
+    let highest = kept.iter().filter_map(|file| taken(&file.name)).max();
+    let next = highest.map_or(0, |highest| highest.saturating_add(1));
+    next.max(manifest.generation.saturating_add(1))
+}
+
+/// What goes to quarantine: originals, orphans, and what an interrupted run had not moved yet.
+fn moves(
+    manifest: &Manifest,
+    (files, kept): (&[DirEntry], &[QuarantinedFile]),
+    (tables, log_is_replaced): (&[TablePlan], bool),
+    number: u64,
+) -> Vec<Move> {
+    let goes = |file: &DirEntry| match file_name::parse(&file.name) {
+        FileName::Table(number) => {
+            let named = manifest.tables.iter().any(|info| info.number == number);
+            let replaced = tables.iter().any(|table| table.info.number == number);
+            !named || replaced
+        }
+        FileName::Segment(number) => {
+            let named = manifest.segments.iter().any(|info| info.number == number);
+            !named || log_is_replaced
+        }
+        _ => false,
+    };
+    let mut moves = Vec::new();
+    for file in files {
+        // Where the name is taken the move was done, and the file is another one.
+        let is_pending =
+            |it: &&Move| it.from == file.name && !kept.iter().any(|kept| kept.name == it.to);
+        if let Some(pending) = manifest.moves.iter().find(is_pending) {
+            moves.push(pending.clone());
+        } else if goes(file) && !manifest.obsolete.contains(&file.name) {
+            moves.push(Move {
+                from: file.name.clone(),
+                to: format!("{PREFIX}{number}.{}", file.name),
+            });
+        }
+    }
+    moves
+}

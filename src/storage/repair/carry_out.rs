@@ -1,0 +1,183 @@
+//! Carrying out a plan. The order is the one of recovery; see the module.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{PREFIX, Repair, Repaired, log};
+use crate::storage::disk::{self, Disk, count};
+use crate::storage::error::{AtlasError, Result};
+use crate::storage::manifest::{Manifest, Move};
+use crate::storage::progress::Replaying;
+use crate::storage::replay::Replay;
+use crate::storage::table::{self, Index, TableInfo};
+use crate::storage::{Lsn, Options, file_name, quarantine, recovery};
+
+pub(super) fn carry_out(mut repair: Repair<'_>) -> Result<Repaired> {
+    let (disk, dir) = (repair.disk, repair.dir.clone());
+    // Reading it back proved nothing about the disk.
+    Manifest::sync_loaded(disk, &dir)?;
+    recovery::remove_temporaries(disk, &dir, &repair.files)?;
+    let mut next = repair.manifest.clone();
+    recovery::pass_taken_numbers(&mut next, &repair.files);
+    let first_new = next.next_file_number;
+    let made = make_next(&mut repair, &mut next).inspect_err(|error| {
+        recovery::discard_new(disk, &dir, first_new..next.next_file_number, error);
+    })?;
+    quarantine::move_files(disk, &dir, &next.moves)?;
+    sync_dir(disk, &dir)?;
+    let quarantined = next.moves.into_iter().map(|it| it.to).collect();
+    Ok(Repaired { made, quarantined })
+}
+
+/// Makes the new files and the manifest that names them; returns their names.
+fn make_next(repair: &mut Repair<'_>, next: &mut Manifest) -> Result<Vec<String>> {
+    let (disk, dir) = (repair.disk, repair.dir.clone());
+    let mut tables = salvage_tables(repair, next)?;
+    tables.extend(replay_log(repair, next)?);
+    let made: Vec<String> = tables
+        .iter()
+        .map(|(info, _)| file_name::table(info.number))
+        .collect();
+    next.generation = repair.number;
+    next.moves = std::mem::take(&mut repair.moves);
+    let record = record(repair, &made, &next.moves);
+    keep(
+        disk,
+        &dir,
+        next,
+        &format!("{PREFIX}{}", repair.number),
+        &record,
+    )?;
+    for (info, _) in &tables {
+        let path = table::path(&dir, info.number);
+        disk.rename(&table::temporary_path(&dir, info.number), &path)
+            .map_err(|error| AtlasError::io("rename", &path, error))?;
+    }
+    sync_dir(disk, &dir)?;
+    next.store(disk, &dir)?;
+    Ok(made)
+}
+
+/// Writes damaged tables anew, each in its place among the others.
+fn salvage_tables(repair: &Repair<'_>, next: &mut Manifest) -> Result<Vec<(TableInfo, Index)>> {
+    let mut made = Vec::new();
+    for plan in &repair.tables {
+        let old = plan.info.number;
+        let number = next.take_file_number();
+        let path = table::path(&repair.dir, old);
+        let new = if plan.kept > 0 {
+            let place = (repair.dir.as_path(), path.as_path());
+            table::salvage(repair.disk, place, &plan.info, (number, plan.kept))?
+        } else {
+            None
+        };
+        let place = next.tables.iter().position(|info| info.number == old);
+        if let Some(place) = place {
+            next.tables
+                .splice(place..=place, new.iter().map(|new| new.0.clone()));
+        }
+        made.extend(new);
+    }
+    Ok(made)
+}
+
+/// Writes what is kept of the log to tables; the next start opens an epoch and a segment of its own.
+fn replay_log(repair: &Repair<'_>, next: &mut Manifest) -> Result<Vec<(TableInfo, Index)>> {
+    let Some(plan) = &repair.log else {
+        return Ok(Vec::new());
+    };
+    let mut progress = Replaying::new(None);
+    let memtable_size = Options::default().memtable_size;
+    let mut replay = Replay::new(repair.disk, &repair.dir, memtable_size);
+    for extent in &plan.extents {
+        let mut named = repair.manifest.segments.iter();
+        let Some(info) = named.find(|info| info.number == extent.number) else {
+            continue;
+        };
+        let opened = log::open(repair.disk, &repair.dir, &repair.manifest, info)?;
+        let reader = opened.ok_or_else(|| AtlasError::MissingFile {
+            path: repair.dir.join(file_name::segment(info.number)),
+            detail: "it was there a moment ago".to_owned(),
+        })?;
+        replay.extent(reader, extent, next, &mut progress)?;
+    }
+    let tables = replay.finish(next, &mut progress)?.tables;
+    for (info, _) in &tables {
+        next.tables.insert(0, info.clone());
+    }
+    next.segments.clear();
+    let last: Lsn = plan.last.max(next.flushed_lsn);
+    (next.flushed_lsn, next.durable_lsn) = (last, last);
+    Ok(tables)
+}
+
+/// What was done, for whoever wants to undo it.
+fn record(repair: &Repair<'_>, made: &[String], moves: &[Move]) -> Vec<u8> {
+    let originals = moves
+        .iter()
+        .map(|it| json!({"name": it.from, "kept_as": it.to}));
+    let document = json!({
+        "repair": repair.number,
+        "plan": repair.plan,
+        "made": made,
+        "originals": originals.collect::<Vec<_>>(),
+        "manifest": format!("{PREFIX}{}.{}", repair.number, file_name::MANIFEST),
+    });
+    format!("{document:#}\n").into_bytes()
+}
+
+/// Makes a copy of the manifest and the record durable, beside the data, and lists them as moves: they
+/// come to quarantine if, and only if, the repair is done.
+fn keep(
+    disk: &dyn Disk,
+    dir: &Path,
+    next: &mut Manifest,
+    prefix: &str,
+    record: &[u8],
+) -> Result<()> {
+    let (copy, record_name) = (
+        format!("{prefix}.{}", file_name::MANIFEST),
+        format!("{prefix}.json"),
+    );
+    let source = dir.join(file_name::MANIFEST);
+    let length = disk.open(&source).and_then(|file| file.length());
+    let length = length.map_err(|error| AtlasError::io("read", &source, error))?;
+    let temporary = dir.join(file_name::temporary(&copy));
+    let mut progress = Replaying::new(None);
+    quarantine::copy_bytes(disk, (&source, &temporary), (0, length), &mut progress)?;
+    name(disk, dir, &copy)?;
+    write(disk, &dir.join(file_name::temporary(&record_name)), record)?;
+    name(disk, dir, &record_name)?;
+    sync_dir(disk, dir)?;
+    for name in [copy, record_name] {
+        // One of these that a failed attempt left is replaced above, and listed once.
+        next.moves.retain(|it| it.from != name);
+        next.moves.push(Move {
+            from: name.clone(),
+            to: name,
+        });
+    }
+    Ok(())
+}
+
+fn name(disk: &dyn Disk, dir: &Path, name: &str) -> Result<()> {
+    let path = dir.join(name);
+    disk.rename(&dir.join(file_name::temporary(name)), &path)
+        .map_err(|error| AtlasError::io("rename", &path, error))
+}
+
+fn write(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
+    debug_assert!(count(bytes.len()) > 0);
+    let file = disk
+        .create(path)
+        .map_err(|error| AtlasError::io("create", path, error))?;
+    disk::write_full(&*file, bytes, 0).map_err(|error| AtlasError::io("write", path, error))?;
+    file.sync()
+        .map_err(|error| AtlasError::io("sync", path, error))
+}
+
+fn sync_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    disk.sync_dir(dir)
+        .map_err(|error| AtlasError::io("sync", dir, error))
+}

@@ -1,0 +1,228 @@
+//! `atlaskv-verify --repair` as a program: exit codes, words and documents.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "test code"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use atlaskv::storage::{Engine, KIB, Options, RealDisk, WalSyncStrategy};
+use serde_json::Value;
+
+const VERIFY: &str = env!("CARGO_BIN_EXE_atlaskv-verify");
+
+fn run(arguments: &[&str], dir: &Path) -> Output {
+    Command::new(VERIFY)
+        .arg(dir)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn document(arguments: &[&str], dir: &Path) -> (i32, Value) {
+    let output = run(&[arguments, &["--format", "json"]].concat(), dir);
+    assert_eq!(stderr(&output), "", "a program's format has no messages");
+    let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(document["ok"], code(&output) == 0);
+    (code(&output), document)
+}
+
+fn open(dir: &Path) -> Engine {
+    let options = Options {
+        sync: WalSyncStrategy::EveryWrite,
+        segment_size: 64 * KIB,
+        background: false,
+        ..Options::default()
+    };
+    Engine::open(RealDisk::shared(), dir, options).unwrap()
+}
+
+/// A store with one table of 50 keys and some more in the log.
+fn store() -> (tempfile::TempDir, PathBuf) {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let engine = open(&dir);
+    for number in 0..50 {
+        engine
+            .put(format!("key{number:03}").as_bytes(), &[b'v'; 100])
+            .unwrap();
+    }
+    engine.flush().unwrap();
+    for number in 0..5 {
+        engine
+            .put(format!("log{number}").as_bytes(), b"logged")
+            .unwrap();
+    }
+    (home, dir)
+}
+
+/// Every file but the lock.
+fn content(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(content(&path));
+        } else if !path.ends_with("LOCK") {
+            files.insert(path.clone(), fs::read(path).unwrap());
+        }
+    }
+    files
+}
+
+fn file_with(dir: &Path, ending: &str) -> PathBuf {
+    let mut files = content(dir).into_keys();
+    files
+        .find(|path| path.to_str().unwrap().ends_with(ending))
+        .unwrap()
+}
+
+fn flip(path: &Path, offset: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[offset] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_sound_directory_needs_nothing() {
+    let (_home, dir) = store();
+    let before = content(&dir);
+    let output = run(&["--repair"], &dir);
+    assert_eq!(
+        (code(&output), stdout(&output).as_str()),
+        (0, "nothing to repair\n")
+    );
+    let (exit, told) = document(&["--repair"], &dir);
+    assert_eq!(
+        (exit, &told["plan"]["outcome"]),
+        (0, &Value::from("nothing"))
+    );
+    assert_eq!(content(&dir), before);
+}
+
+#[test]
+fn what_loses_nothing_is_repaired_at_once_unless_only_shown() {
+    let (_home, dir) = store();
+    flip(&file_with(&dir, ".sst"), 1);
+    let before = content(&dir);
+    let (exit, told) = document(&["--repair", "--dry-run"], &dir);
+    assert_eq!(
+        (exit, &told["plan"]["outcome"]),
+        (1, &Value::from("lossless"))
+    );
+    assert_eq!(content(&dir), before);
+    let output = run(&["--repair"], &dir);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("nothing is lost"),
+        "{}",
+        stdout(&output)
+    );
+    assert_eq!(code(&run(&[], &dir)), 0, "sound afterwards");
+    let engine = open(&dir);
+    assert!(engine.get(b"key000").unwrap().is_some() && engine.get(b"log4").unwrap().is_some());
+}
+
+#[test]
+fn a_loss_is_accepted_as_it_was_named_or_not_at_all() {
+    let (_home, dir) = store();
+    flip(&file_with(&dir, ".sst"), 3000);
+    let before = content(&dir);
+    let output = run(&["--repair"], &dir);
+    let text = stdout(&output);
+    assert_eq!(code(&output), 3, "{text}");
+    assert!(
+        text.contains("1 of 50 entries") && text.contains("between the keys"),
+        "{text}"
+    );
+    let command = text.lines().last().unwrap().trim();
+    let (start, plan) = command.rsplit_once(' ').unwrap();
+    assert_eq!(
+        start,
+        format!("atlaskv-verify {} --repair --accept-loss", dir.display())
+    );
+    assert_eq!(plan.len(), 8, "{plan}");
+    let (exit, told) = document(&["--repair"], &dir);
+    assert_eq!(
+        (exit, &told["plan"]["fingerprint"]),
+        (3, &Value::from(plan))
+    );
+    assert_eq!(told["plan"]["losses"][0]["entries"], 1);
+    assert!(told["plan"]["losses"][0]["keys"][0]["after"].is_string());
+    // More has been damaged since: what was accepted is not what would be lost.
+    flip(&file_with(&dir, ".sst"), 1500);
+    let (exit, told) = document(&["--repair", "--accept-loss", plan], &dir);
+    assert_eq!((exit, &told["error"]["code"]), (8, &Value::from("refused")));
+    assert_eq!(told["plan"]["losses"][0]["entries"], 2);
+    flip(&file_with(&dir, ".sst"), 1500);
+    assert_eq!(content(&dir), before, "nothing was changed so far");
+    let output = run(&["--repair", "--accept-loss", plan], &dir);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    for again in [&["--repair"][..], &["--repair", "--accept-loss", plan]] {
+        assert_eq!(stdout(&run(again, &dir)), "nothing to repair\n");
+    }
+    let engine = open(&dir);
+    let left = (0..50).filter(|number| {
+        engine
+            .get(format!("key{number:03}").as_bytes())
+            .unwrap()
+            .is_some()
+    });
+    assert_eq!(left.count(), 49);
+}
+
+#[test]
+fn what_cannot_be_repaired_is_refused_with_its_code() {
+    let (_home, dir) = store();
+    let engine = open(&dir);
+    let output = run(&["--repair"], &dir);
+    assert_eq!(code(&output), 4, "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("is locked by"),
+        "{}",
+        stderr(&output)
+    );
+    drop(engine);
+    flip(&dir.join("MANIFEST"), 30);
+    let before = content(&dir);
+    let output = run(&["--repair"], &dir);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("restore the file MANIFEST"),
+        "{}",
+        stderr(&output)
+    );
+    fs::remove_file(dir.join("MANIFEST")).unwrap();
+    assert_eq!(code(&run(&["--repair"], &dir)), 3);
+    assert_eq!(content(&dir).len() + 1, before.len());
+    let empty = tempfile::tempdir().unwrap();
+    assert_eq!(code(&run(&["--repair"], empty.path())), 2);
+    assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
+    for wrong in [
+        &["--repair", "--quick"][..],
+        &["--accept-loss", "01234567"],
+        &["--dry-run"],
+    ] {
+        assert_eq!(code(&run(wrong, &dir)), 2, "{wrong:?}");
+    }
+}
