@@ -226,6 +226,7 @@ fn state(file: &FileReport) -> &'static str {
             FileKind::Manifest | FileKind::Table | FileKind::Segment => "sound",
             FileKind::Obsolete => "obsolete",
             FileKind::Temporary => "unfinished",
+            FileKind::Reserve => "reserve",
             FileKind::Orphan => "orphan",
             FileKind::Stray => "stray",
         },

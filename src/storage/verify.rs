@@ -124,7 +124,7 @@ fn unknown_files(report: &mut VerifyReport, files: &[DirEntry], finding: Finding
             FileName::Manifest | FileName::Lock => continue,
             FileName::Table(_) => FileKind::Table,
             FileName::Segment(_) => FileKind::Segment,
-            FileName::Temporary => FileKind::Temporary,
+            FileName::Temporary => temporary(file),
             FileName::Quarantine | FileName::Unknown => FileKind::Stray,
         };
         report
@@ -306,11 +306,19 @@ impl Verification<'_> {
     }
 }
 
+fn temporary(file: &DirEntry) -> FileKind {
+    if file.name == file_name::RESERVE {
+        FileKind::Reserve
+    } else {
+        FileKind::Temporary
+    }
+}
+
 /// What is said of a file that was not read.
 fn unread(manifest: &Manifest, file: &DirEntry) -> FileReport {
     let named = match file_name::parse(&file.name) {
         FileName::Manifest => Some(FileKind::Manifest),
-        FileName::Temporary => Some(FileKind::Temporary),
+        FileName::Temporary => Some(temporary(file)),
         // A running store has made it meanwhile.
         FileName::Table(number) => {
             let is_live = manifest.tables.iter().any(|info| info.number == number);

@@ -40,7 +40,7 @@ const SETS: [Set; 24] = [
     ("tiny segments", |options| options.segment_size = 8 * KIB),
     ("tiny memtable and segments", tiny),
     ("nothing is sealed by itself", |options| {
-        options.memtable_size = 64 * MIB;
+        options.memtable_size = 2 * MIB;
         options.segment_size = MIB;
     }),
     ("one sealed memtable", |options| {

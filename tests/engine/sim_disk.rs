@@ -235,12 +235,12 @@ impl SimDisk {
     }
 
     /// Every file as a process would read it now, by path. The lock file is left out: its bytes name
-    /// a process.
+    /// a process. So is the reserve: its bytes mean nothing, and it may go and come.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let state = self.state();
         let mut files = BTreeMap::new();
         for (path, inode) in state.names.files() {
-            if !path.ends_with("LOCK") {
+            if !path.ends_with("LOCK") && !path.ends_with("RESERVE.tmp") {
                 files.insert(path, state.inodes[&inode].live.clone());
             }
         }

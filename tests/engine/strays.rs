@@ -52,9 +52,8 @@ fn strays_are_kept_and_temporaries_removed() {
             .filter(|file| file.parent() == Some(Path::new(DIR)))
         {
             let name = file.file_name().unwrap().to_str().unwrap();
-            let is_reserve = name == "RESERVE.tmp";
             assert!(
-                is_reserve || (!strays.contains(&name) && !name.ends_with(".tmp")),
+                !strays.contains(&name) && !name.ends_with(".tmp"),
                 "{name} stayed"
             );
         }

@@ -50,6 +50,8 @@ pub enum FileKind {
     Obsolete,
     /// Never finished; the next start removes it.
     Temporary,
+    /// Room held back for a full disk: its bytes mean nothing, and it may be missing.
+    Reserve,
     /// Named like a file of the store, but the manifest does not know it.
     Orphan,
     /// No file of the store.

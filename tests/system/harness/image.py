@@ -1,6 +1,7 @@
 """File systems in image files, on loop devices: made, mounted, filled up, and always taken away again."""
 
 import contextlib
+import os
 import pathlib
 import random
 import shutil
@@ -8,7 +9,9 @@ import subprocess
 
 from . import host
 
-HOME = host.WORK / "images"
+ALL = host.WORK / "images"
+#: This run's own: others may be under way.
+HOME = ALL / str(os.getpid())
 #: File system -> how it is made. XFS and Btrfs want no less than the 320 MiB that powercut gives them.
 MAKE = {
     "ext4": ["mkfs.ext4", "-q", "-F"],
@@ -72,9 +75,13 @@ def unmount(place):
 
 
 def sweep():
-    """Takes away what a run that was killed has left: an image may lie on another, so the newest first."""
+    """Takes away what runs that are over have left, and at its end what this one has: an image may lie on
+    another, so the newest first."""
     mounts = pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
     places = [line.split()[1] for line in mounts]
-    for place in reversed([place for place in places if place.startswith(str(HOME))]):
-        subprocess.run(["umount", "-l", place], check=False, timeout=60)
-    shutil.rmtree(HOME, ignore_errors=True)
+    for run_of in ALL.glob("*"):
+        if run_of != HOME and pathlib.Path("/proc", run_of.name).exists():
+            continue
+        for place in reversed([place for place in places if place.startswith(f"{run_of}/")]):
+            subprocess.run(["umount", "-l", place], check=False, timeout=60)
+        shutil.rmtree(run_of, ignore_errors=True)

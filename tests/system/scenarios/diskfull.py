@@ -19,7 +19,6 @@ FULL = r"full"
 
 def run(s):
     """Once with the disk full, once with a quota used up; both on images."""
-    image.sweep()
     try:
         with image.mounted(image.make("full", "ext4", 64)) as place:
             story(s, "disk full", place / "data")

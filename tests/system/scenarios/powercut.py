@@ -51,7 +51,6 @@ def run(s):
     images = int(os.environ.get("ATLASKV_POWERCUT_IMAGES", 2))
     print(f"powercut: ATLASKV_TEST_SEED={seed} ATLASKV_POWERCUT_IMAGES={images}", flush=True)
     chance = random.Random(seed)
-    image.sweep()
     try:
         with image.mounted(image.make("reflink", "xfs", 4096)) as base:
             for kind in image.MAKE:
