@@ -117,7 +117,10 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
-        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        // Its bytes mean nothing, and it would be copied with room of its own.
+        if !path.ends_with("RESERVE.tmp") {
+            fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        }
     }
 }
 
@@ -273,7 +276,7 @@ fn a_signal_stops_it_and_nothing_is_lost() {
             if output.status.code() == Some(code) {
                 interrupted += 1;
                 assert!(told.contains("nothing was lost"), "{told}");
-                let left = names(&target, ".tmp");
+                let left = names(&target, ".sst.tmp");
                 assert!(left.is_empty(), "{left:?}");
                 assert_eq!(names(&target, ".sst").len(), tables);
             } else {

@@ -114,14 +114,6 @@ fn names(manifest: &Manifest, findings: &mut Vec<Finding>) {
             findings.push(wrong(detail));
         }
     }
-    let targets = manifest.moves.iter().map(|moved| &moved.to);
-    let sources = manifest.moves.iter().map(|moved| &moved.from);
-    for name in manifest.obsolete.iter().chain(sources).chain(targets) {
-        if name.is_empty() || name.contains('/') || name == "." || name == ".." {
-            let detail = format!("\"{}\" is not a file's name", name.escape_debug());
-            findings.push(wrong(detail));
-        }
-    }
 }
 
 fn table_alone(manifest: &Manifest, table: &TableInfo, findings: &mut Vec<Finding>) {

@@ -95,14 +95,14 @@ const CASES: [Case; 17] = [
         "live and listed to be taken away",
         Severity::Repairable,
         |m| {
-            let from = file_name::MANIFEST.to_owned();
+            let from = file_name::table(m.tables[0].number);
             m.moves.push(Move {
                 from,
                 to: "x".to_owned(),
             });
         },
     ),
-    ("is not a file's name", Severity::Repairable, |m| {
+    ("is not the name of a data file", Severity::Loss, |m| {
         m.obsolete.insert("../other".to_owned());
     }),
     ("the log is said to hold too", Severity::Loss, |m| {
