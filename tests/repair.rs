@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -224,5 +225,41 @@ fn what_cannot_be_repaired_is_refused_with_its_code() {
         &["--dry-run"],
     ] {
         assert_eq!(code(&run(wrong, &dir)), 2, "{wrong:?}");
+    }
+}
+
+/// What root repairs in another user's directory is that user's, who could not open it otherwise.
+#[test]
+fn root_repairs_another_users_directory() {
+    const USER: u32 = 65534;
+    let (home, dir) = store();
+    if fs::metadata(home.path()).unwrap().uid() != 0 {
+        eprintln!("skipped: only root can work in another user's directory");
+        return;
+    }
+    let table = file_with(&dir, ".sst");
+    let middle = fs::metadata(&table).unwrap().len() / 2;
+    flip(&table, usize::try_from(middle).unwrap());
+    let own = |path: &Path| std::os::unix::fs::chown(path, Some(USER), Some(USER)).unwrap();
+    own(&dir);
+    for entry in fs::read_dir(&dir).unwrap() {
+        own(&entry.unwrap().path());
+    }
+    let (exit, shown) = document(&["--repair"], &dir);
+    assert_eq!(exit, 3, "{shown}");
+    let plan = shown["plan"]["fingerprint"].as_str().unwrap();
+    let (exit, done) = document(&["--repair", "--accept-loss", plan], &dir);
+    assert_eq!(exit, 0, "{done}");
+    let made: Vec<PathBuf> = content(&dir).into_keys().collect();
+    assert!(
+        made.iter()
+            .any(|path| path.starts_with(dir.join("quarantine")))
+    );
+    for path in made
+        .iter()
+        .chain([&dir.join("quarantine"), &dir.join("LOCK")])
+    {
+        let owner = fs::metadata(path).unwrap().uid();
+        assert_eq!(owner, USER, "{}", path.display());
     }
 }

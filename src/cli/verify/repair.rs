@@ -20,7 +20,7 @@ use crate::exit::Exit;
 use crate::storage::repair::{
     FileAction, KeySpan, Loss, LsnSpan, Repair, RepairOutcome, RepairPlan, Repaired,
 };
-use crate::storage::{AtlasError, RealDisk};
+use crate::storage::{AtlasError, OwnersDisk, RealDisk};
 
 /// Bytes of a key that are shown to people.
 const SHOWN_KEY: usize = 64;
@@ -52,7 +52,7 @@ impl RepairArguments {
         let total = progress::bytes_to_read(&RealDisk, dir);
         let bar = Arc::new(progress.start("reading", Some(total), output));
         let disk = WatchedDisk {
-            disk: RealDisk,
+            disk: OwnersDisk::of(dir).map_err(|error| failure(&error))?,
             bar: Arc::clone(&bar),
         };
         let prepared = Repair::prepare(&disk, dir);
