@@ -14,6 +14,7 @@ def run(s):
         instance(s, m)
         no_daemon(s, m)
         damaged(s, m)
+        purged(s, m)
 
 
 def not_enabled(s, m):
@@ -117,3 +118,16 @@ file.write(bytes([byte ^ 1]))
     )
     s.check("damaged: stats say so", atlaskv.stats(m)["verification.verdict"] == "damaged")
     s.does(m, "damaged: the daemon goes on", "atlaskv-ctl put after yes && atlaskv-ctl get after", says="^yes$")
+
+
+def purged(s, m):
+    """What its owner enabled goes with the package."""
+    m.must("systemctl enable --now atlaskv-verify.timer")
+    s.does(m, "apt purge with the timer enabled", "apt purge -y atlaskv", timeout=120)
+    s.does(m, "purged: the timer does not run", "systemctl is-active atlaskv-verify.timer", code=(3, 4), says="^inactive$")
+    s.does(
+        m,
+        "purged: it is enabled nowhere, and its stamp is gone",
+        "find /etc/systemd /var/lib/systemd -name '*atlaskv-verify*'",
+        says=r"\A\Z",
+    )
