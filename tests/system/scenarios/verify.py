@@ -9,10 +9,11 @@ def run(s):
     """One machine, sound first."""
     with s.installed() as m:
         not_enabled(s, m)
-        sound(s, m)
         enabled(s, m)
+        sound(s, m)
         instance(s, m)
         no_daemon(s, m)
+        stopped_meanwhile(s, m)
         damaged(s, m)
         purged(s, m)
 
@@ -56,8 +57,8 @@ def enabled(s, m):
         "systemctl list-timers --no-pager atlaskv-verify.timer",
         says=r"left\s.*atlaskv-verify\.service$",
     )
-    s.check("enabling verifies nothing", atlaskv.stats(m)["verification.verdict"] == "sound")
     m.must("systemctl disable --now atlaskv-verify.timer")
+    s.check("it has not verified yet", m.show("ExecMainStartTimestamp", "atlaskv-verify.service") == "")
 
 
 def instance(s, m):
@@ -79,6 +80,17 @@ def no_daemon(s, m):
     m.must("systemctl stop atlaskv")
     s.does(m, "without a daemon it fails", "systemctl start atlaskv-verify.service", code=1)
     s.does(m, "and starts none", "systemctl is-active atlaskv", code=3, says="^inactive$")
+    m.must("systemctl start atlaskv")
+
+
+def stopped_meanwhile(s, m):
+    """The daemon's stop ends a verification, which is no failure."""
+    m.must("atlaskv-ctl verify --rate 1 --no-wait && systemctl start --no-block atlaskv-verify.service")
+    m.wait("it waits for the outcome", "systemctl show -P ActiveState atlaskv-verify.service | grep activating")
+    m.wait("its program runs", "pgrep -f 'atlaskv-ctl .* verify$'")
+    s.does(m, "the daemon stops while it is verified", "systemctl stop atlaskv")
+    shown = m.must("systemctl show -p ActiveState,Result atlaskv-verify.service atlaskv.service").split()
+    s.check("neither unit has failed", sorted(shown) == ["ActiveState=inactive"] * 2 + ["Result=success"] * 2, shown)
 
 
 def damaged(s, m):
