@@ -33,7 +33,7 @@ stage:
 	test -e '$(DESTDIR)$(SYSCONFDIR)/atlaskv/atlaskv.toml' || \
 	    $(INSTALL) -m 0640 config/atlaskv.toml '$(DESTDIR)$(SYSCONFDIR)/atlaskv/'
 	$(INSTALL) -m 0755 packaging/restart-checked '$(DESTDIR)$(PREFIX)/libexec/atlaskv/'
-	$(INSTALL) -m 0644 systemd/*.service systemd/*.socket '$(DESTDIR)$(SYSTEMD)/system/'
+	$(INSTALL) -m 0644 systemd/*.service systemd/*.socket systemd/*.timer '$(DESTDIR)$(SYSTEMD)/system/'
 	sed -i 's,/usr/bin\b,$(PREFIX)/bin,g' '$(DESTDIR)$(PREFIX)/libexec/atlaskv/restart-checked' \
 	    '$(DESTDIR)$(SYSTEMD)/system'/atlaskv*.service
 	$(INSTALL) -m 0644 systemd/atlaskv.sysusers '$(DESTDIR)$(PREFIX)/lib/sysusers.d/atlaskv.conf'

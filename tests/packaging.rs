@@ -152,6 +152,57 @@ fn an_instance_is_the_service_with_names_of_its_own() {
 }
 
 #[test]
+fn the_weekly_verification_asks_the_service_over_its_own_socket() {
+    let unit = read("systemd/atlaskv-verify.service");
+    let socket = Config::default().server.admin_socket;
+    let command = format!("/usr/bin/atlaskv-ctl --socket {} verify", socket.display());
+    assert_eq!(setting(&unit, "ExecStart"), command);
+    // It starts no daemon that is stopped, and each bad outcome is a failure; being stopped is none.
+    assert_eq!(setting(&unit, "Requisite"), "atlaskv.service");
+    assert_eq!(setting(&unit, "After"), "atlaskv.service");
+    assert_eq!(setting(&unit, "SuccessExitStatus"), "SIGTERM");
+    let service = read("systemd/atlaskv.service");
+    for key in ["User", "Group"] {
+        assert_eq!(setting(&unit, key), setting(&service, key));
+    }
+    let instance = unit
+        .replace("AtlasKV reads", "AtlasKV (%i) reads")
+        .replace("=atlaskv.service\n", "=atlaskv@%i.service\n")
+        .replace("--socket /run/atlaskv/", "--socket /run/atlaskv-%i/");
+    assert!(read("systemd/atlaskv-verify@.service") == instance);
+    let timer = read("systemd/atlaskv-verify.timer");
+    let timers = timer
+        .replace("verify.timer", "verify@NAME.timer")
+        .replace("AtlasKV's files", "The files of AtlasKV (%i)");
+    assert!(read("systemd/atlaskv-verify@.timer") == timers);
+}
+
+/// Socket and timer: the administrator enables them, the packages only take them away again.
+#[test]
+fn what_is_shipped_and_not_enabled_is_treated_alike_by_all_scripts() {
+    let scripts = [
+        "packaging/debian/prerm",
+        "packaging/debian/postinst",
+        "packaging/debian/postrm",
+        "packaging/atlaskv.spec",
+    ];
+    for path in scripts {
+        let script = read(path);
+        for unit in ["atlaskv.socket", "atlaskv-verify.timer"] {
+            let lines: Vec<_> = script.lines().filter(|line| line.contains(unit)).collect();
+            assert!(!lines.is_empty(), "{path} leaves {unit} behind");
+            for line in lines {
+                let enables = ["enable ", "preset ", "start ", "restart "];
+                let words = line.replace("disable ", "");
+                assert!(!enables.iter().any(|word| words.contains(word)), "{line}");
+            }
+        }
+    }
+    let makefile = read("packaging/packages.mk");
+    assert!(makefile.contains("systemd/*.service systemd/*.socket systemd/*.timer"));
+}
+
+#[test]
 fn the_user_is_the_same_everywhere() {
     let unit = read("systemd/atlaskv.service");
     let user = setting(&unit, "User");

@@ -20,6 +20,10 @@ FILES = """
 /lib/systemd/system/atlaskv.service -rw-r--r-- root:root
 /lib/systemd/system/atlaskv@.service -rw-r--r-- root:root
 /lib/systemd/system/atlaskv.socket -rw-r--r-- root:root
+/lib/systemd/system/atlaskv-verify.service -rw-r--r-- root:root
+/lib/systemd/system/atlaskv-verify@.service -rw-r--r-- root:root
+/lib/systemd/system/atlaskv-verify.timer -rw-r--r-- root:root
+/lib/systemd/system/atlaskv-verify@.timer -rw-r--r-- root:root
 /usr/share/doc/atlaskv/copyright -rw-r--r-- root:root
 """
 
@@ -100,7 +104,7 @@ def hardening(s, m):
     s.does(
         m,
         "systemd-analyze verify has nothing to say",
-        "systemd-analyze verify atlaskv.service atlaskv.socket",
+        "systemd-analyze verify atlaskv.service atlaskv.socket atlaskv-verify.timer atlaskv-verify@x.timer",
         hides="atlaskv",
     )
     s.does(

@@ -29,6 +29,7 @@ def install(s, m):
         says=["^/etc/atlaskv 750 root:atlaskv$", "^/etc/atlaskv/atlaskv.toml 640 root:atlaskv$"],
     )
     s.does(m, "it is enabled as the preset says", "systemctl is-enabled atlaskv", says="^enabled$")
+    s.does(m, "the timer is not", "systemctl is-enabled atlaskv-verify.timer", code=1, says="^disabled$")
     s.does(m, "systemctl start atlaskv", "systemctl start atlaskv && systemctl is-active atlaskv", says="^active$")
     s.does(m, "it serves", "atlaskv-ctl put kept yes && atlaskv-ctl get kept", says="^yes$")
     s.does(m, "exposure at most 1.0", "systemd-analyze security --threshold=10 atlaskv.service >/dev/null")
