@@ -133,7 +133,7 @@ pub fn dump(disk: &dyn Disk, path: &Path, sink: Sink<'_>) -> Result<Dumped> {
     let is_segment = match (
         wal::stated_version(&head),
         table::stated_version(&head),
-        name,
+        &name,
     ) {
         (Some(_), _, _) | (None, None, FileName::Segment(_)) => true,
         (None, Some(_), _) | (None, None, FileName::Table(_)) => false,

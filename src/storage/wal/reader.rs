@@ -65,7 +65,7 @@ impl SegmentReader {
         let read = disk::read_full(&*file, &mut block, 0)
             .map_err(|error| AtlasError::io("read", path, error))?;
         block.truncate(read);
-        let Some(header) = SegmentHeader::stated(&block) else {
+        let Some(header) = block.get(..HEADER_SIZE).and_then(SegmentHeader::stated) else {
             return Err(AtlasError::corrupt(
                 path,
                 count(read),
