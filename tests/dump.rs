@@ -5,6 +5,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::string_slice,
     missing_docs,
     reason = "test code"
 )]
