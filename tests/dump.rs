@@ -55,6 +55,20 @@ fn table() -> Vec<u8> {
     golden("table_v1.hex")
 }
 
+/// Makes the checksum of a table's footer fit what stands there now.
+fn seal(table: &mut [u8]) {
+    let footer = table.len() - 16;
+    let offset = u64::try_from(footer).unwrap().to_le_bytes();
+    let seen = [
+        &table[8..16],
+        &offset,
+        &table[..16],
+        &table[footer..footer + 8],
+    ]
+    .concat();
+    table[footer + 8..footer + 12].copy_from_slice(&crc32fast::hash(&seen).to_le_bytes());
+}
+
 /// A directory with this file alone: no manifest, no lock.
 fn place(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let home = tempfile::tempdir().unwrap();
@@ -215,6 +229,38 @@ fn behind_a_flipped_bit_reading_goes_on_at_the_next_entry() {
 }
 
 #[test]
+fn entries_that_are_missing_without_a_trace_are_told() {
+    let mut bytes = segment();
+    bytes.drain(SECOND..SECOND + 33);
+    let (code, told) = lines(SEGMENT, &bytes);
+    let damage = of_type(&told, "damage");
+    assert_eq!((code, of_type(&told, "entry").len()), (3, 3));
+    assert_eq!(damage.len(), 1);
+    assert_eq!(damage[0]["detail"], "LSN 2/3, where 2/2 should stand");
+
+    for (stated, shown) in [(4, 3), (2, 2)] {
+        let mut bytes = table();
+        let footer = bytes.len() - 16;
+        bytes[footer] = stated;
+        seal(&mut bytes);
+        let (code, told) = lines(TABLE, &bytes);
+        assert_eq!((code, of_type(&told, "entry").len()), (3, shown));
+        assert_eq!(of_type(&told, "damage").len(), 1, "{told:?}");
+    }
+}
+
+#[test]
+fn a_read_error_is_the_last_line() {
+    // Nothing is mapped at address 0, so that reading there fails.
+    let (code, out, _) = run(Path::new("/proc/self/mem"), &["--format", "json"]);
+    let last: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (code, last["error"]["code"].as_str()),
+        (6, Some("io-error"))
+    );
+}
+
+#[test]
 fn entries_are_shown_whatever_became_of_the_header() {
     for at in [0, 9, 13, 20, 33, 41, 49, 100] {
         let mut bytes = segment();
@@ -289,17 +335,7 @@ fn a_newer_format_is_not_read() {
 
     let mut bytes = table();
     bytes[4] = 2;
-    let footer = bytes.len() - 16;
-    let offset = u64::try_from(footer).unwrap().to_le_bytes();
-    let seen = [
-        &bytes[8..16],
-        &offset,
-        &bytes[..16],
-        &bytes[footer..footer + 8],
-    ]
-    .concat();
-    let sum = crc32fast::hash(&seen);
-    bytes[footer + 8..footer + 12].copy_from_slice(&sum.to_le_bytes());
+    seal(&mut bytes);
     assert_eq!(lines(TABLE, &bytes).0, 7);
 }
 
