@@ -23,12 +23,16 @@ _atlaskv__verify() {
 
     case "${cmd}" in
         atlaskv__verify)
-            opts="-h -V --quick --threads --format --repair --accept-loss --dry-run --no-progress --help --version"
+            opts="-h -V --dump --quick --threads --format --repair --accept-loss --dry-run --no-progress --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --dump)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --threads)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

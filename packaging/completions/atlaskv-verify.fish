@@ -1,3 +1,4 @@
+complete -c atlaskv-verify -l dump -d 'Show one segment or one table, entry by entry: FILE, or the file of that name in DIR. Needs no manifest. With --format json: one document a line' -r -F
 complete -c atlaskv-verify -l threads -d 'Tables that are read at the same time [default: the machine\'s processors, at most 4]' -r
 complete -c atlaskv-verify -l format -d 'Text for people, or one JSON document, errors included' -r -f -a "human\t'Text for people'
 json\t'One JSON document, errors included'"

@@ -15,6 +15,7 @@ _atlaskv-verify() {
 
     local context curcontext="$curcontext" state line
     _arguments "${_arguments_options[@]}" : \
+'(--quick --repair --threads)--dump=[Show one segment or one table, entry by entry\: FILE, or the file of that name in DIR. Needs no manifest. With --format json\: one document a line]:FILE:_files' \
 '--threads=[Tables that are read at the same time \[default\: the machine'\''s processors, at most 4\]]:N:_default' \
 '--format=[Text for people, or one JSON document, errors included]:FORMAT:((human\:"Text for people"
 json\:"One JSON document, errors included"))' \
@@ -27,7 +28,7 @@ json\:"One JSON document, errors included"))' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '-V[Print version]' \
 '--version[Print version]' \
-':dir -- The data directory:_files' \
+'::dir -- The data directory:_files' \
 && ret=0
 }
 

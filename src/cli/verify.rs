@@ -1,10 +1,11 @@
 //! `atlaskv-verify`: says what is sound, torn or damaged in a data directory, and changes nothing.
 
+mod dump;
 mod repair;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -37,6 +38,7 @@ type Result<T> = std::result::Result<T, Failure>;
 const EXAMPLES: &str = "  atlaskv-verify /var/lib/atlaskv
   atlaskv-verify --quick /var/lib/atlaskv
   atlaskv-verify --repair /var/lib/atlaskv
+  atlaskv-verify /var/lib/atlaskv --dump wal-000000000007.log
   atlaskv-verify --format json /var/lib/atlaskv | jq .report.verdict";
 
 /// Reads every file of a data directory and says what is sound, torn or damaged. Without --repair nothing
@@ -45,8 +47,13 @@ const EXAMPLES: &str = "  atlaskv-verify /var/lib/atlaskv
 #[command(name = TOOL, version, after_help = super::after_help(EXAMPLES), max_term_width = 100)]
 struct Arguments {
     /// The data directory.
-    #[arg(value_name = "DIR")]
-    dir: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present = "dump")]
+    dir: Option<PathBuf>,
+
+    /// Show one segment or one table, entry by entry: FILE, or the file of that name in DIR. Needs no
+    /// manifest. With --format json: one document a line.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "repair", "threads"])]
+    dump: Option<PathBuf>,
 
     /// Read only the manifest and the headers and footers of the files that it names.
     #[arg(long)]
@@ -85,22 +92,24 @@ fn run(arguments: &[OsString]) -> Exit {
         Err(exit) => return exit,
     };
     let mut output = Output::new(TOOL, parsed.format);
-    let result = match parsed.repair.repair {
-        true => parsed
-            .repair
-            .run(&parsed.dir, &parsed.progress, &mut output),
-        false => tell(&parsed, &mut output),
+    let dir = parsed.dir.as_deref();
+    let result = match (&parsed.dump, dir.unwrap_or(Path::new("."))) {
+        (Some(file), _) => dump::run(dir, file, &mut output),
+        (None, dir) if parsed.repair.repair => {
+            parsed.repair.run(dir, &parsed.progress, &mut output)
+        }
+        (None, dir) => tell(&parsed, dir, &mut output),
     };
     output.finish(result)
 }
 
-fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    local::check_directory(&arguments.dir)?;
+fn tell(arguments: &Arguments, dir: &Path, output: &mut Output) -> Result<()> {
+    local::check_directory(dir)?;
     let options = VerifyOptions {
         quick: arguments.quick,
         threads: arguments.threads.map_or_else(own_threads, usize::from),
     };
-    let bytes = progress::bytes_to_read(&RealDisk, &arguments.dir);
+    let bytes = progress::bytes_to_read(&RealDisk, dir);
     // A quick look is over before anybody could look at a bar.
     let bar = match arguments.quick {
         true => Bar::none(),
@@ -111,7 +120,7 @@ fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
         disk: RealDisk,
         bar: Arc::clone(&bar),
     };
-    let verified = verify(&disk, &arguments.dir, options);
+    let verified = verify(&disk, dir, options);
     bar.end();
     let report = verified.map_err(|error| local::failure(&error))?;
     let outcome = outcome(&report);

@@ -11,6 +11,7 @@ mod compact_offline;
 mod compaction;
 mod core;
 pub mod disk;
+pub mod dump;
 mod durability;
 mod engine;
 mod error;

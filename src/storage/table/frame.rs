@@ -93,6 +93,43 @@ impl TableFile {
         Ok(file)
     }
 
+    /// Opens the table file at `path` by what stands in it alone. Where header and footer do not check, says
+    /// where and how, and believes the file id; without a footer, entries may go to the file's end.
+    ///
+    /// # Errors
+    /// `MissingFile` when there is no such file, `NewerFormat`, `Io`.
+    pub(super) fn find(disk: &dyn Disk, path: &Path) -> Result<(TableFile, Option<(u64, String)>)> {
+        let file = open_file(disk, path)?;
+        let damage = match TableFile::read(Arc::clone(&file), path, None) {
+            Ok(found) => return Ok((found, None)),
+            Err(AtlasError::Corrupt { offset, detail, .. }) => (offset, detail),
+            Err(error) => return Err(error),
+        };
+        let io = |error| AtlasError::io("read", path, error);
+        let size = file.length().map_err(io)?;
+        let (mut header, mut footer) = ([0; HEADER_LENGTH], [0; FOOTER_LENGTH]);
+        read_full(&*file, &mut header, 0).map_err(io)?;
+        let footer_at = size.saturating_sub(count(FOOTER_LENGTH));
+        read_full(&*file, &mut footer, footer_at).map_err(io)?;
+        let has_footer = footer_magic(&footer) == END_MAGIC;
+        let missing = if has_footer { 0 } else { count(FOOTER_LENGTH) };
+        let found = TableFile {
+            file,
+            path: path.to_path_buf(),
+            file_id: u64_at(&header, HEADER_FILE_ID).unwrap_or_default(),
+            header,
+            size: size.saturating_add(missing),
+            entries: u64_at(&footer, 0).unwrap_or_default(),
+            has_sections: false,
+        };
+        Ok((found, Some(damage)))
+    }
+
+    /// The format version that the header states.
+    pub(super) fn version(&self) -> u32 {
+        u16_at(&self.header, HEADER_VERSION).map_or(0, u32::from)
+    }
+
     /// Opens a table file as if its header and footer were what they should be, to inspect damage.
     pub(super) fn assume(disk: &dyn Disk, path: &Path, info: &TableInfo) -> Result<TableFile> {
         let file = open_file(disk, path)?;

@@ -123,7 +123,7 @@ impl Inspection {
 }
 
 /// The offset of the first valid entry at or after `from`.
-fn next_entry(file: &Arc<TableFile>, from: u64) -> Result<Option<u64>> {
+pub(super) fn next_entry(file: &Arc<TableFile>, from: u64) -> Result<Option<u64>> {
     let end = file.footer_at();
     let mut window = Vec::new();
     let mut start = from;

@@ -42,6 +42,7 @@ mod cursor;
 mod frame;
 mod index;
 mod inspect;
+mod parts;
 mod reader;
 mod salvage;
 mod walk;
@@ -62,6 +63,7 @@ pub(crate) use check::read_back;
 pub(crate) use cursor::TableCursor;
 pub(crate) use index::Index;
 pub(crate) use inspect::{DamagedPlace, Inspection, inspect};
+pub(crate) use parts::{TablePart, TableParts};
 pub(crate) use reader::{Found, Table};
 pub(crate) use salvage::{Salvaged, salvage, survey};
 

@@ -141,13 +141,16 @@ impl SegmentHeader {
         if version > VERSION {
             return Err(HeaderError::Newer(version));
         }
-        let id = block.get(DATABASE_AT..).and_then(<[u8]>::first_chunk::<16>);
-        let number = |at| codec::u64_at(block, at).ok_or_else(|| damaged("it is too short"));
-        Ok(SegmentHeader {
-            database_id: *id.ok_or_else(|| damaged("it is too short"))?,
-            number: number(NUMBER_AT)?,
-            nonce: number(NONCE_AT)?,
-            first_lsn: Lsn::from_u64(number(FIRST_LSN_AT)?),
+        SegmentHeader::stated(block).ok_or_else(|| damaged("it is too short"))
+    }
+
+    /// What stands in a header's block, whether or not it checks; `None` when it is too short.
+    pub(crate) fn stated(block: &[u8]) -> Option<SegmentHeader> {
+        Some(SegmentHeader {
+            database_id: *block.get(DATABASE_AT..)?.first_chunk::<16>()?,
+            number: codec::u64_at(block, NUMBER_AT)?,
+            nonce: codec::u64_at(block, NONCE_AT)?,
+            first_lsn: Lsn::from_u64(codec::u64_at(block, FIRST_LSN_AT)?),
         })
     }
 }

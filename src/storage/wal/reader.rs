@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{
-    ENTRY_HEAD, ENTRY_NONCE_AT, Entry, HEADER_SIZE, HeaderError, SegmentHeader, data_length,
-    decode_entry,
+    ENTRY_HEAD, ENTRY_NONCE_AT, Entry, HEADER_SIZE, HeaderError, MARK_SIZE, SegmentHeader,
+    data_length, decode_entry,
 };
 use crate::storage::disk::{self, Disk, DiskFile, count};
 use crate::storage::error::{AtlasError, Result};
-use crate::storage::{Lsn, file_name};
+use crate::storage::{Lsn, codec, file_name};
 
 /// Bytes read at once; an entry that is larger is read whole.
 const WINDOW: usize = 256 * 1024;
@@ -50,6 +50,34 @@ impl SegmentReader {
             return Err(AtlasError::corrupt(&path, 0, detail));
         }
         SegmentReader::assume(disk, &path, header)
+    }
+
+    /// Opens the segment at `path` by what stands in it alone; when its header is damaged, says how, and
+    /// takes the nonce from the header or, where no entry has that one, from the first entry.
+    pub(crate) fn find(disk: &dyn Disk, path: &Path) -> Result<(SegmentReader, Option<String>)> {
+        let detail = match read_header(disk, path) {
+            Ok(header) => return Ok((SegmentReader::assume(disk, path, header)?, None)),
+            Err(AtlasError::Corrupt { detail, .. }) => detail,
+            Err(error) => return Err(error),
+        };
+        let file = open_file(disk, path)?;
+        let mut block = vec![0; HEADER_SIZE + MARK_SIZE];
+        let read = disk::read_full(&*file, &mut block, 0)
+            .map_err(|error| AtlasError::io("read", path, error))?;
+        block.truncate(read);
+        let Some(header) = block.get(..HEADER_SIZE).and_then(SegmentHeader::stated) else {
+            return Err(AtlasError::corrupt(
+                path,
+                count(read),
+                "the file ends within the header",
+            ));
+        };
+        let mut reader = SegmentReader::assume(disk, path, header)?;
+        let first = codec::u64_at(&block, HEADER_SIZE + ENTRY_NONCE_AT);
+        if let (None, Some(nonce)) = (reader.find_entry(count(HEADER_SIZE))?, first) {
+            reader.header.nonce = nonce;
+        }
+        Ok((reader, Some(detail)))
     }
 
     /// Opens a segment as if its header were this one, to read what can be read of a damaged file.
