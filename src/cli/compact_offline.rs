@@ -191,8 +191,9 @@ fn measure(dir: &Path) -> Result<Size> {
         quick: true,
         ..VerifyOptions::default()
     };
+    let disk = OwnersDisk::of(dir).map_err(|error| local::failure(&error))?;
     let VerifyReport { files, .. } =
-        verify(&RealDisk, dir, options).map_err(|error| local::failure(&error))?;
+        verify(&disk, dir, options).map_err(|error| local::failure(&error))?;
     Ok(files
         .iter()
         .fold(Size { files: 0, bytes: 0 }, |size, file| Size {

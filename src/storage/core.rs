@@ -307,10 +307,13 @@ impl Core {
 
     /// Notes that there is room again, unless it is only what was held back.
     pub(crate) fn resume(&self) {
+        let mut full = lock(&self.disk_full);
+        // Asked under the lock: whoever frees the reserve notes the full disk after it.
         if self.reserve.is_in_use() {
             return;
         }
-        if lock(&self.disk_full).take().is_some() {
+        if full.take().is_some() {
+            drop(full);
             self.tell(&Event::WritingResumed);
         }
     }

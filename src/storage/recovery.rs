@@ -185,7 +185,7 @@ pub(crate) fn pass_taken_numbers(next: &mut Manifest, files: &[DirEntry]) {
             continue;
         };
         // A file with a higher one is a stranger's, and must not use them up.
-        if number >= manifest::MAX_NUMBER {
+        if number >= manifest::MAX_NUMBER / 2 {
             continue;
         }
         next.next_file_number = next.next_file_number.max(number.saturating_add(1));

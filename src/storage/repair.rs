@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use super::disk::Disk;
 use super::error::{AtlasError, Result};
 use super::file_name::{self, FileName};
-use super::manifest::{Manifest, Move};
+use super::manifest::{self, Manifest, Move};
 use super::{DirEntry, DirLock, QuarantinedFile, quarantine, recovery};
 
 pub use plan::{FileAction, KeySpan, Loss, LsnSpan, PlannedFile, RepairOutcome, RepairPlan};
@@ -151,7 +151,11 @@ fn check_is_store(dir: &Path, files: &[DirEntry]) -> Result<()> {
 fn number(kept: &[QuarantinedFile], manifest: &Manifest) -> u64 {
     let taken = |name: &str| {
         let (number, _) = name.strip_prefix(PREFIX)?.split_once('.')?;
-        number.parse::<u64>().ok()
+        // A stranger's name must not lead beyond what a manifest may hold.
+        number
+            .parse()
+            .ok()
+            .filter(|number: &u64| *number < manifest::MAX_NUMBER / 2)
     };
     let highest = kept.iter().filter_map(|file| taken(&file.name)).max();
     let next = highest.map_or(0, |highest| highest.saturating_add(1));
@@ -165,6 +169,12 @@ fn moves(
     (tables, log_is_replaced): (&[TablePlan], bool),
     number: u64,
 ) -> Vec<Move> {
+    // No path of ours lists a live file to be moved; a manifest that does must not take it away.
+    let is_live = |file: &DirEntry| match file_name::parse(&file.name) {
+        FileName::Table(number) => manifest.tables.iter().any(|info| info.number == number),
+        FileName::Segment(number) => manifest.segments.iter().any(|info| info.number == number),
+        _ => false,
+    };
     let goes = |file: &DirEntry| match file_name::parse(&file.name) {
         FileName::Table(number) => {
             let named = manifest.tables.iter().any(|info| info.number == number);
@@ -180,8 +190,9 @@ fn moves(
     let mut moves = Vec::new();
     for file in files {
         // Where the name is taken the move was done, and the file is another one.
-        let is_pending =
-            |it: &&Move| it.from == file.name && !kept.iter().any(|kept| kept.name == it.to);
+        let is_pending = |it: &&Move| {
+            it.from == file.name && !is_live(file) && !kept.iter().any(|kept| kept.name == it.to)
+        };
         if let Some(pending) = manifest.moves.iter().find(is_pending) {
             moves.push(pending.clone());
         } else if goes(file) && !manifest.obsolete.contains(&file.name) {

@@ -7,12 +7,12 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::core::{Core, lock};
 use super::disk::{Disk, count};
 use super::error::{AtlasError, Result};
+use super::sync::Mutex;
+use super::sync::atomic::{AtomicU8, Ordering};
 use super::{MIB, Options, file_name};
 
 /// The largest segment that is made while the reserve is gone.
@@ -180,11 +180,30 @@ impl Core {
         true
     }
 
+    /// Refuses an attempt that cannot succeed: a file system may hand out all it has before it says that it
+    /// is not enough, and for that moment nobody else would find room.
+    fn check_room_to_hold(&self, options: &Options) -> Result<()> {
+        let Ok(Some(free)) = self.disk.free_space(&self.dir) else {
+            return Ok(());
+        };
+        if free.saturating_add(least(options)) >= size(options) {
+            return Ok(());
+        }
+        let path = self.dir.join(file_name::RESERVE);
+        Err(AtlasError::io(
+            "preallocate",
+            &path,
+            io::ErrorKind::StorageFull.into(),
+        ))
+    }
+
     /// Holds room back again, if its room was in use.
     pub(crate) fn hold_reserve(&self) -> Result<()> {
+        let options = self.options();
         let _turn = lock(&self.reserve.turn);
         if self.reserve.is_in_use() {
-            let held = hold(&*self.disk, &self.dir, &self.options())?;
+            self.check_room_to_hold(&options)?;
+            let held = hold(&*self.disk, &self.dir, &options)?;
             self.reserve.set(held);
         }
         Ok(())

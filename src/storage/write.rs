@@ -1,7 +1,7 @@
 //! The way of a write: limits, the writer's lock, room, the log, the memtable, the answer.
 
-use super::sync::MutexGuard;
 use super::sync::atomic::Ordering;
+use super::sync::{MutexGuard, TryLockError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -426,6 +426,11 @@ impl Core {
             return Ok(());
         }
         if !self.view().sealed.is_empty() {
+            return Ok(());
+        }
+        // A merge that is under way may need what is held back.
+        let merging = self.compacting.try_lock();
+        if self.reserve.is_in_use() && matches!(merging, Err(TryLockError::WouldBlock)) {
             return Ok(());
         }
         self.hold_reserve()
