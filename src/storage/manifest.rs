@@ -18,11 +18,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::Lsn;
 use super::codec::{self, Checksum};
 use super::disk::{self, Disk, count};
 use super::error::{AtlasError, Result};
+use super::file_name::{self, FileName};
 use super::table::TableInfo;
-use super::{Lsn, file_name};
 
 /// The newest format version of a data directory that this program reads, and the one it writes.
 pub(crate) const VERSION: u32 = 1;
@@ -123,6 +124,15 @@ impl Manifest {
             segments: Vec::new(),
             obsolete: BTreeSet::new(),
             moves: Vec::new(),
+        }
+    }
+
+    /// Whether this is the name of a live table or segment.
+    pub(crate) fn is_live(&self, name: &str) -> bool {
+        match file_name::parse(name) {
+            FileName::Table(number) => self.tables.iter().any(|info| info.number == number),
+            FileName::Segment(number) => self.segments.iter().any(|info| info.number == number),
+            _ => false,
         }
     }
 

@@ -170,21 +170,12 @@ fn moves(
     number: u64,
 ) -> Vec<Move> {
     // No path of ours lists a live file to be moved; a manifest that does must not take it away.
-    let is_live = |file: &DirEntry| match file_name::parse(&file.name) {
-        FileName::Table(number) => manifest.tables.iter().any(|info| info.number == number),
-        FileName::Segment(number) => manifest.segments.iter().any(|info| info.number == number),
-        _ => false,
-    };
+    let is_live = |file: &DirEntry| manifest.is_live(&file.name);
     let goes = |file: &DirEntry| match file_name::parse(&file.name) {
         FileName::Table(number) => {
-            let named = manifest.tables.iter().any(|info| info.number == number);
-            let replaced = tables.iter().any(|table| table.info.number == number);
-            !named || replaced
+            !is_live(file) || tables.iter().any(|table| table.info.number == number)
         }
-        FileName::Segment(number) => {
-            let named = manifest.segments.iter().any(|info| info.number == number);
-            !named || log_is_replaced
-        }
+        FileName::Segment(_) => !is_live(file) || log_is_replaced,
         _ => false,
     };
     let mut moves = Vec::new();

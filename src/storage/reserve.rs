@@ -2,8 +2,9 @@
 //!
 //! [`file_name::RESERVE`] is a preallocated file whose bytes mean nothing. On a full disk it is removed,
 //! for deletes, flush and compaction; while it is gone puts are refused, and segments are small. It is
-//! made again as soon as there is room; until then a small one is there for the next start. To recovery it is a temporary file like any other: a start takes
-//! its room first, and holds it back again at its end. Nothing depends on it, so no power cut matters.
+//! made again as soon as there is room; until then a small one is there for the next start. To recovery
+//! it is a temporary file like any other: a start takes its room first, and holds it back again at its
+//! end. Nothing depends on it, so no power cut matters.
 
 use std::io;
 use std::path::Path;

@@ -322,14 +322,8 @@ fn unread(manifest: &Manifest, file: &DirEntry) -> FileReport {
         FileName::Manifest => Some(FileKind::Manifest),
         FileName::Temporary => Some(temporary(file)),
         // A running store has made it meanwhile.
-        FileName::Table(number) => {
-            let is_live = manifest.tables.iter().any(|info| info.number == number);
-            is_live.then_some(FileKind::Table)
-        }
-        FileName::Segment(number) => {
-            let is_live = manifest.segments.iter().any(|info| info.number == number);
-            is_live.then_some(FileKind::Segment)
-        }
+        FileName::Table(_) if manifest.is_live(&file.name) => Some(FileKind::Table),
+        FileName::Segment(_) if manifest.is_live(&file.name) => Some(FileKind::Segment),
         _ => None,
     };
     if let Some(kind) = named {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::report::{Finding, Severity, shown_key};
 use crate::storage::Lsn;
-use crate::storage::file_name::{self, FileName};
+use crate::storage::file_name;
 use crate::storage::manifest::{Manifest, SegmentInfo};
 use crate::storage::table::TableInfo;
 
@@ -96,18 +96,9 @@ fn numbers(manifest: &Manifest, findings: &mut Vec<Finding>) {
 
 /// What is listed for removal or for quarantine is not live, and stands in this directory.
 fn names(manifest: &Manifest, findings: &mut Vec<Finding>) {
-    let is_live = |name: &str| match file_name::parse(name) {
-        FileName::Manifest | FileName::Lock | FileName::Quarantine => true,
-        FileName::Table(number) => manifest.tables.iter().any(|table| table.number == number),
-        FileName::Segment(number) => {
-            let mut segments = manifest.segments.iter();
-            segments.any(|segment| segment.number == number)
-        }
-        FileName::Temporary | FileName::Unknown => false,
-    };
     let moved = manifest.moves.iter().map(|moved| &moved.from);
     for name in manifest.obsolete.iter().chain(moved) {
-        if is_live(name) {
+        if manifest.is_live(name) {
             let detail = format!(
                 "{name} is live and listed to be taken away: do not start the daemon, it would do so"
             );
