@@ -319,7 +319,7 @@ impl Disk for RealDisk {
         hold(&file, dir)?;
         check_owner(dir)?;
         sign(&file, &path)?;
-        Ok(Box::new(file))
+        Ok(Box::new(HeldLock(file)))
     }
 
     fn random(&self) -> io::Result<u64> {
@@ -340,6 +340,17 @@ impl Disk for RealDisk {
 /// What is free of a file system; one that does not tell its size does not tell this either.
 fn free_bytes(found: &StatVfs) -> Option<u64> {
     (found.f_blocks > 0).then(|| found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// A lock file that is locked. Closing it alone would not let go of the lock: a child that another thread forks
+/// shares it until it becomes another program, and so could keep the directory locked for a moment.
+struct HeldLock(File);
+
+impl Drop for HeldLock {
+    fn drop(&mut self) {
+        // What fails here leaves the lock to the end of the last process that has the file open.
+        let _ = self.0.unlock();
+    }
 }
 
 /// Locks the lock file of a data directory, or says who holds it.
@@ -466,5 +477,15 @@ mod tests {
         // Who holds it is told first.
         let locked = RealDisk.lock(dir.path()).unwrap_err();
         assert!(matches!(locked, AtlasError::Locked { .. }), "{locked}");
+    }
+
+    #[test]
+    fn a_file_that_another_process_inherited_does_not_keep_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = RealDisk.lock(dir.path()).unwrap();
+        let lock: &HeldLock = held.downcast_ref().unwrap();
+        let _inherited = lock.0.try_clone().unwrap();
+        drop(held);
+        RealDisk.lock(dir.path()).unwrap();
     }
 }

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat};
 
 use super::{
-    DIR_MODE, DirEntry, DirLock, Disk, DiskFile, FILE_MODE, Ownership, RealDisk, RealFile,
-    free_bytes,
+    DIR_MODE, DirEntry, DirLock, Disk, DiskFile, FILE_MODE, HeldLock, Ownership, RealDisk,
+    RealFile, free_bytes,
 };
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::file_name;
@@ -199,7 +199,7 @@ impl Disk for OwnersDisk {
         // One that root left there once: the owner could not take it.
         self.give(&file).map_err(failed)?;
         super::sign(&file, &path)?;
-        Ok(Box::new(file))
+        Ok(Box::new(HeldLock(file)))
     }
 
     fn random(&self) -> io::Result<u64> {
