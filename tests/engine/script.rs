@@ -133,8 +133,9 @@ impl History {
         if self.writes.len() == self.acknowledged {
             return;
         }
-        // A read may fail here: then it stays unknown, and the checks go on to allow both.
-        let Ok(found) = store::contents(engine) else {
+        // A read may fail here, once; were it left unknown, the next write's answer would seem to be this one's.
+        let found = store::contents(engine).or_else(|_| store::contents(engine));
+        let Ok(found) = found else {
             return;
         };
         match self.prefix(&found, self.acknowledged) {
