@@ -10,63 +10,20 @@
     reason = "test code"
 )]
 
+mod tools;
+
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use atlaskv::storage::{Engine, KIB, Options, RealDisk, WalSyncStrategy};
+use atlaskv::storage::{Engine, Options, RealDisk, WalSyncStrategy};
 use serde_json::Value;
 
-const VERIFY: &str = env!("CARGO_BIN_EXE_atlaskv-verify");
-const COMPACT: &str = env!("CARGO_BIN_EXE_atlaskv-compact-offline");
-const DAEMON: &str = env!("CARGO_BIN_EXE_atlaskvd");
-/// A user that is not root, whoever that is.
-const USER: u32 = 65_534;
-
-fn run(program: &str, arguments: &[&str], dir: &Path) -> Output {
-    Command::new(program)
-        .args(arguments)
-        .arg(dir)
-        .output()
-        .unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// The one document of a run with `--format json`, which says the same as the exit code.
-fn document(program: &str, arguments: &[&str], dir: &Path) -> (i32, Value) {
-    let arguments = [&["--format", "json"], arguments].concat();
-    let output = run(program, &arguments, dir);
-    assert_eq!(stderr(&output), "", "a program's format has no messages");
-    let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
-    let exit = code(&output);
-    assert_eq!(document["ok"], exit == 0);
-    if exit != 0 {
-        assert_eq!(document["error"]["exit"], exit);
-    }
-    (exit, document)
-}
-
-fn open(dir: &Path) -> Engine {
-    let options = Options {
-        sync: WalSyncStrategy::EveryWrite,
-        segment_size: 64 * KIB,
-        background: false,
-        ..Options::default()
-    };
-    Engine::open(RealDisk::shared(), dir, options).unwrap()
-}
+use tools::{
+    COMPACT, DAEMON, USER, VERIFY, all_below, as_user, code, document, file_with, flip,
+    give_to_user, is_root, open, run, stderr, stdout,
+};
 
 /// A store with three tables, in which half of the keys were deleted, and a log.
 fn store() -> (tempfile::TempDir, PathBuf) {
@@ -87,22 +44,6 @@ fn store() -> (tempfile::TempDir, PathBuf) {
         engine.delete(format!("key{number:03}").as_bytes()).unwrap();
     }
     (home, dir)
-}
-
-fn file_with(dir: &Path, ending: &str) -> PathBuf {
-    let mut files: Vec<PathBuf> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_str().unwrap().ends_with(ending))
-        .collect();
-    files.sort();
-    files[0].clone()
-}
-
-fn flip(path: &Path, offset: usize) {
-    let mut bytes = fs::read(path).unwrap();
-    bytes[offset] ^= 1;
-    fs::write(path, bytes).unwrap();
 }
 
 #[test]
@@ -283,35 +224,6 @@ fn without_reader(dir: &Path) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// Everything below a directory, itself included.
-fn all_below(dir: &Path) -> Vec<PathBuf> {
-    let mut found = vec![dir.to_path_buf()];
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(all_below(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
-}
-
-fn give_to_user(dir: &Path) {
-    for path in all_below(dir) {
-        chown(path, Some(USER), Some(USER)).unwrap();
-    }
-}
-
-/// Whether root runs this; a test that needs it says that it was skipped.
-fn is_root(home: &Path) -> bool {
-    let root = fs::metadata(home).unwrap().uid() == 0;
-    if !root {
-        eprintln!("skipped: only root can work in another user's directory");
-    }
-    root
-}
-
 #[test]
 fn what_root_makes_in_another_users_directory_is_that_users() {
     let (home, dir) = store();
@@ -345,28 +257,15 @@ fn what_root_makes_in_another_users_directory_is_that_users() {
     }
 
     // The daemon as root is refused as ever, and as that user it opens everything.
-    let daemon = |words: &[&str]| {
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]).arg("--data-dir").arg(&dir);
+    let daemon = |mut command: Command| {
+        command.arg("--data-dir").arg(&dir);
         command.args(["--listen", "127.0.0.1:0", "--admin-socket"]);
         command.arg(dir.join("socket"));
         command
     };
-    let refused = daemon(&[DAEMON]).output().unwrap();
+    let refused = daemon(Command::new(DAEMON)).output().unwrap();
     assert_eq!(code(&refused), 8, "{}", stderr(&refused));
-    let user = USER.to_string();
-    let own = home.path().join("atlaskvd");
-    fs::copy(DAEMON, &own).unwrap();
-    let words = [
-        "setpriv",
-        "--reuid",
-        &user,
-        "--regid",
-        &user,
-        "--clear-groups",
-    ];
-    let words = [&words[..], &[own.to_str().unwrap()]].concat();
-    let mut child = daemon(&words)
+    let mut child = daemon(as_user(DAEMON, home.path()))
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
