@@ -76,6 +76,22 @@ pub fn verify(disk: &dyn Disk, dir: &Path, options: VerifyOptions) -> Result<Ver
     verification.run(manifest)
 }
 
+/// Bytes of the tables and segments in a directory: what there is to read, about. What cannot be listed
+/// counts as nothing.
+pub fn bytes_to_read(disk: &dyn Disk, dir: &Path) -> u64 {
+    let files = disk.list(dir).unwrap_or_default();
+    let read = files
+        .iter()
+        .filter(|file| is_read_whole(Path::new(&file.name)));
+    read.map(|file| file.length).sum()
+}
+
+/// Whether a file of this name is a table or a segment, read from its first byte to its last.
+pub(crate) fn is_read_whole(path: &Path) -> bool {
+    let kind = path.extension();
+    kind.is_some_and(|kind| kind == "sst" || kind == "log")
+}
+
 /// The refusal of a directory that holds neither a manifest nor data files.
 pub(crate) fn no_store(dir: &Path) -> AtlasError {
     AtlasError::InvalidOption {
