@@ -356,7 +356,7 @@ fn read_only(home: &Path, dir: &Path) {
     fs::set_permissions(dir, fs::Permissions::from_mode(0o500)).unwrap();
     let before = state(dir);
     let output = command.arg(dir).output().unwrap();
-    assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(8), "{}", stderr(&output));
     let told = stderr(&output);
     assert!(told.contains(dir.to_str().unwrap()), "{told}");
     assert!(told.contains("must belong to the user"), "{told}");

@@ -20,12 +20,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::disk::Disk;
+use super::disk::{Disk, count};
 use super::error::{AtlasError, Result};
 use super::file_name::{self, FileName};
 use super::manifest::Manifest;
 use super::table::TableInfo;
-use super::{DirEntry, Lsn, quarantine, recovery};
+use super::{DirEntry, Lsn, counted, quarantine, recovery};
 
 pub use paced::Pace;
 pub(crate) use paced::PacedDisk;
@@ -306,8 +306,9 @@ impl Verification<'_> {
         if !kept.is_empty() {
             let bytes: u64 = kept.iter().map(|file| file.bytes).sum();
             self.report.notes.push(format!(
-                "quarantine/ holds {} files of {bytes} bytes, which an earlier start set aside",
-                kept.len()
+                "quarantine/ holds {} of {}, which an earlier start or a repair set aside",
+                counted(count(kept.len()), "file"),
+                counted(bytes, "byte")
             ));
         }
         if !self.options.quick {

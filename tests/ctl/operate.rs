@@ -281,7 +281,8 @@ fn a_daemon_verifies_its_own_files() {
     let begun = daemon.run(&["--format", "json", "verify", "--no-wait"]);
     assert_eq!(begun.document()["ok"], true);
     // It joins what may be under way still, which is sound.
-    daemon.well(&["verify"]);
+    let joined = daemon.run(&["verify"]);
+    assert_eq!(joined.code, 0, "{joined:?}");
 
     let data = daemon.path("atlaskv-data");
     let files = fs::read_dir(&data)
