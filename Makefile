@@ -99,7 +99,7 @@ every-bit:
 
 # Verifies MIB (4096) of tables under a limit on memory that one of them would not fit.
 much-data:
-	$(if $(MIB),ATLASKV_TEST_MIB=$(MIB)) $(CARGO) test --locked --release --test offline_tools much_data -- --ignored
+	$(if $(MIB),ATLASKV_TEST_MIB=$(MIB)) $(CARGO) test --locked --test offline_tools much_data -- --ignored
 
 # What `cargo test --test corpus` looks for with a small budget, for as long as wanted.
 fuzz:

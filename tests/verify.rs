@@ -385,7 +385,7 @@ fn a_torn_tail_is_well_and_said() {
         report
             .notes
             .iter()
-            .any(|note| note.contains("quarantine/ holds 1 files")),
+            .any(|note| note.contains("quarantine/ holds 1 file of")),
         "{report:#?}"
     );
 }

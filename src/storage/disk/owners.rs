@@ -13,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat};
+use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::{
@@ -62,7 +63,12 @@ impl OwnersDisk {
         let mut dir = self.home.try_clone()?;
         for name in self.steps(path)? {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            dir = rustix::fs::openat(&dir, name, flags, Mode::empty())?;
+            dir = match rustix::fs::openat(&dir, name, flags, Mode::empty()) {
+                Err(Errno::LOOP | Errno::NOTDIR) => {
+                    return Err(refused("it is a link, or no directory"));
+                }
+                opened => opened?,
+            };
         }
         Ok(dir)
     }
@@ -85,7 +91,7 @@ impl OwnersDisk {
         // Without waiting: a pipe in a file's place is refused instead.
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&dir, name, flags, Mode::empty()) {
-            Err(rustix::io::Errno::LOOP) => return Err(refused("it is a link")),
+            Err(Errno::LOOP) => return Err(refused("it is a link")),
             opened => opened?,
         };
         let found = fstat(&file)?;
@@ -186,7 +192,7 @@ impl Disk for OwnersDisk {
             place.push(name);
             match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(DIR_MODE)) {
                 Ok(()) => self.give_made(&self.directory(&place)?)?,
-                Err(rustix::io::Errno::EXIST) => drop(self.directory(&place)?),
+                Err(Errno::EXIST) => drop(self.directory(&place)?),
                 Err(error) => return Err(error.into()),
             }
         }
