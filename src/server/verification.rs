@@ -13,6 +13,10 @@ use thiserror::Error;
 use crate::protocol::{ErrorCode, LEAST_VERIFY_RATE, Response, VerificationStatus};
 use crate::storage::{self, Engine};
 
+/// How far behind its rate one may fall and catch up: waits that last too long must not lower the rate, and
+/// a disk that was slow for a while must not earn a burst.
+const CATCH_UP: Duration = Duration::from_secs(1);
+
 /// The latest verification.
 #[derive(Debug)]
 pub(super) struct Verification {
@@ -38,7 +42,7 @@ struct Run {
     began: Instant,
     /// The rate that it was asked for with, which only lowers the limit.
     asked: u64,
-    /// Since when, and since how many bytes, it is at the rate in force: a slow disk earns it nothing.
+    /// Since when, and since how many bytes, it keeps the rate in force.
     paced: (Instant, u64),
 }
 
@@ -129,7 +133,7 @@ impl Verification {
         let mut state = self.lock();
         if state.under_way.is_some() || state.stopping {
             let mut told = state.told();
-            told.joined = true;
+            told.joined = state.under_way.is_some();
             return Ok(told);
         }
         let (this, engine) = (Arc::clone(self), Arc::clone(engine));
@@ -178,7 +182,13 @@ impl Verification {
 
     /// Another limit, for the one under way too.
     pub(super) fn set_limit(&self, limit: u64) {
-        self.lock().limit = limit;
+        let mut state = self.lock();
+        state.limit = limit;
+        let bytes = state.status.bytes;
+        if let Some(run) = &mut state.under_way {
+            run.paced = (Instant::now(), bytes);
+        }
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -252,11 +262,11 @@ impl State {
             return Duration::ZERO;
         };
         let (since, before) = run.paced;
-        let owed = due(bytes.saturating_sub(before), rate).saturating_sub(now - since);
-        if owed.is_zero() {
-            run.paced = (now, bytes);
+        let (due, took) = (due(bytes.saturating_sub(before), rate), now - since);
+        if took.saturating_sub(due) > CATCH_UP {
+            run.paced = (now.checked_sub(CATCH_UP).unwrap_or(now), bytes);
         }
-        owed
+        due.saturating_sub(took)
     }
 
     fn told(&self) -> VerificationStatus {
@@ -333,18 +343,24 @@ mod tests {
         let mut state = verification.lock();
         state.status.bytes = 1000;
         assert_eq!(state.owed(began), 10 * SECOND);
-        state.limit = 1000;
-        assert_eq!(state.owed(began), SECOND);
+        drop(state);
+        // What was read before is past: nothing is owed for it, at a lower rate either.
+        verification.set_limit(1);
+        assert_eq!(verification.lock().owed(Instant::now()), Duration::ZERO);
     }
 
     #[test]
-    fn a_slow_disk_earns_no_reading_above_the_rate() {
+    fn a_slow_disk_earns_no_burst_and_a_late_waking_costs_nothing() {
         let (verification, began) = begun(100, u64::MAX);
         let mut state = verification.lock();
         state.status.bytes = 100;
+        let late = began + SECOND + SECOND / 2;
+        assert_eq!(state.owed(late), Duration::ZERO);
+        state.status.bytes = 200;
+        assert_eq!(state.owed(late), SECOND / 2);
         assert_eq!(state.owed(began + 60 * SECOND), Duration::ZERO);
-        state.status.bytes = 300;
-        assert_eq!(state.owed(began + 60 * SECOND), 2 * SECOND);
+        state.status.bytes = 500;
+        assert_eq!(state.owed(began + 60 * SECOND), 3 * SECOND - CATCH_UP);
     }
 
     #[test]
