@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::disallowed_methods,
     clippy::print_stderr,
+    clippy::print_stdout,
     missing_docs,
     reason = "test code"
 )]
@@ -15,7 +16,8 @@ mod tools;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use atlaskv::storage::{Engine, Options, RealDisk, WalSyncStrategy};
 use serde_json::Value;
@@ -362,7 +364,7 @@ fn what_a_user_may_not_read_is_refused_and_no_fault_of_the_disk() {
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
     give_to_user(&dir);
     let table = file_with(&dir, ".sst");
-    fs::set_permissions(&table, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&table, fs::Permissions::from_mode(0o000)).unwrap();
     let verify = |arguments: &[&str]| {
         let mut command = as_user(VERIFY, home.path());
         command.args(arguments).arg(&dir).output().unwrap()
@@ -373,7 +375,7 @@ fn what_a_user_may_not_read_is_refused_and_no_fault_of_the_disk() {
         assert!(!stderr(&output).contains("ddrescue"), "{}", stderr(&output));
     }
     assert!(stdout(&verify(&[])).contains("Permission denied"));
-    fs::set_permissions(&dir, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o000)).unwrap();
     for arguments in [
         &[][..],
         &["--quick"],
@@ -392,6 +394,25 @@ fn verify_within(kib: u32, dir: &Path) -> Output {
     let mut shell = Command::new("sh");
     shell.args(["-c", &script, VERIFY]).arg(dir);
     shell.output().unwrap()
+}
+
+/// The most memory that a verification without a limit was seen to have: to know, not to judge.
+fn peak(dir: &Path) -> String {
+    let mut command = Command::new(VERIFY);
+    command
+        .args(["--threads", "4"])
+        .arg(dir)
+        .stdout(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut peak = String::new();
+    while child.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with("VmHWM"));
+        peak = line.map_or(peak, str::to_owned);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    peak
 }
 
 /// A closed store of tables of about 60 MiB each, of large values and of small ones by turns.
@@ -432,6 +453,7 @@ fn verify_much(mib: u32) {
     let output = verify_within(48 << 10, &dir);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert!(stdout(&output).ends_with("\nsound\n"));
+    println!("{bytes} bytes of tables; {}", peak(&dir));
     // The limit is one that counts: with less it does not end well.
     assert!(!verify_within(256, &dir).status.success());
 }

@@ -348,8 +348,7 @@ pub(crate) fn refused(why: &'static str) -> io::Error {
 }
 
 fn is_refused(error: &io::Error) -> bool {
-    let source = error.get_ref();
-    source.is_some_and(|source| source.is::<Refused>())
+    matches!(error.get_ref(), Some(source) if source.is::<Refused>())
 }
 
 /// What to do about a refusal of the operating system that no retry mends; empty for other errors.
