@@ -148,18 +148,6 @@ fn what_cannot_be_repaired_is_refused_with_its_code() {
         stderr(&output)
     );
     drop(engine);
-    flip(&dir.join("MANIFEST"), 30);
-    let before = content(&dir);
-    let output = run(&["--repair"], &dir);
-    assert_eq!(code(&output), 3, "{}", stderr(&output));
-    assert!(
-        stderr(&output).contains("restore the file MANIFEST"),
-        "{}",
-        stderr(&output)
-    );
-    fs::remove_file(dir.join("MANIFEST")).unwrap();
-    assert_eq!(code(&run(&["--repair"], &dir)), 3);
-    assert_eq!(content(&dir).len() + 1, before.len());
     let empty = tempfile::tempdir().unwrap();
     assert_eq!(code(&run(&["--repair"], empty.path())), 2);
     assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
@@ -170,6 +158,36 @@ fn what_cannot_be_repaired_is_refused_with_its_code() {
     ] {
         assert_eq!(code(&run(wrong, &dir)), 2, "{wrong:?}");
     }
+}
+
+#[test]
+fn a_lost_manifest_is_made_anew_when_what_is_not_known_was_accepted() {
+    let (_home, dir) = store();
+    // One flipped bit is set right, and nothing is lost for it.
+    flip(&dir.join("MANIFEST"), 30);
+    let output = run(&["--repair"], &dir);
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0, "{text}");
+    assert!(text.contains("bit 0 of byte 30 is flipped"), "{text}");
+    fs::remove_file(dir.join("MANIFEST")).unwrap();
+    let before = content(&dir);
+    let (exit, told) = document(&["--repair"], &dir);
+    assert_eq!(exit, 3, "{told}");
+    let loss = &told["plan"]["losses"][0];
+    assert_eq!(loss["file"], "MANIFEST");
+    let detail = loss["detail"].as_str().unwrap();
+    assert!(detail.contains("there is no manifest"), "{detail}");
+    assert_eq!(content(&dir), before, "nothing was changed so far");
+    let plan = told["plan"]["fingerprint"].as_str().unwrap();
+    let output = run(&["--repair", "--accept-loss", plan], &dir);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(code(&run(&[], &dir)), 0, "sound afterwards");
+    let engine = open(&dir);
+    for number in 0..50 {
+        let key = format!("key{number:03}");
+        assert!(engine.get(key.as_bytes()).unwrap().is_some(), "{key}");
+    }
+    assert!(engine.get(b"log4").unwrap().is_some());
 }
 
 /// What root repairs in another user's directory is that user's, who could not open it otherwise.

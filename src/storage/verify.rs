@@ -8,7 +8,7 @@
 //! files belong.
 
 mod access;
-mod consistency;
+pub(super) mod consistency;
 mod contents;
 mod paced;
 mod report;

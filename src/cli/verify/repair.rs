@@ -115,16 +115,7 @@ fn failure(error: &AtlasError) -> Failure {
             "; copy the directory to a sound disk first, for example with ddrescue, and repair the copy",
         );
     }
-    if matches!(error, AtlasError::MissingManifest { .. }) || is_manifest(error) {
-        failure.message.push_str(
-            "; this repair makes no manifest anew: restore the file MANIFEST from a copy of the directory",
-        );
-    }
     failure
-}
-
-fn is_manifest(error: &AtlasError) -> bool {
-    matches!(error, AtlasError::Corrupt { path, .. } if path.ends_with("MANIFEST"))
 }
 
 fn check_space(dir: &Path, plan: &RepairPlan) -> Result<()> {

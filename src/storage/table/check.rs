@@ -61,6 +61,40 @@ pub(super) fn pass(
     }
 }
 
+/// Reads a whole table whose header and footer check, and says what a manifest would say of it. Every LSN is
+/// shown to `visit`.
+///
+/// # Errors
+/// `Corrupt` at the first entry that is not whole, `Io`.
+pub(super) fn read_alone(
+    file: &Arc<TableFile>,
+    number: u64,
+    visit: &mut dyn FnMut(Lsn),
+) -> Result<TableInfo> {
+    let mut walk = Walk::all(Arc::clone(file), PASS_CHUNK).with_whole_checksum();
+    let mut tally = Tally::default();
+    while let Some(entry) = walk.step()? {
+        if tally.entries == 0 {
+            tally.min_key.extend_from_slice(walk.key());
+        }
+        tally.count(&entry);
+        visit(entry.lsn);
+    }
+    let (min_lsn, max_lsn) = tally.lsns.unwrap_or_default();
+    Ok(TableInfo {
+        number,
+        file_id: file.file_id,
+        size: file.size,
+        checksum: walk.whole_checksum()?,
+        entries: tally.entries,
+        tombstones: tally.tombstones,
+        min_key: tally.min_key,
+        max_key: walk.previous().to_vec(),
+        min_lsn,
+        max_lsn,
+    })
+}
+
 /// What a pass has seen.
 #[derive(Debug, Default)]
 struct Tally {

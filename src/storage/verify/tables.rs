@@ -117,6 +117,7 @@ fn judge(report: &mut FileReport, info: &TableInfo, error: &AtlasError, inspecti
         tombstones,
         lsns,
         places,
+        more,
     } = inspection;
     let expected = (
         info.entries,
@@ -152,6 +153,13 @@ fn judge(report: &mut FileReport, info: &TableInfo, error: &AtlasError, inspecti
     report
         .findings
         .extend(places.iter().map(|place| damaged_place(place, info)));
+    if more.places > 0 {
+        let detail = format!("{} more damaged places behind these", more.places);
+        let finding = Finding::whole(Severity::Loss, detail);
+        report
+            .findings
+            .push(finding.with_lsns(info.min_lsn, info.max_lsn));
+    }
 }
 
 fn damaged_place(place: &DamagedPlace, info: &TableInfo) -> Finding {
