@@ -5,57 +5,28 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     missing_docs,
     reason = "test code"
 )]
 
-use std::collections::BTreeMap;
+mod tools;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
-use atlaskv::storage::{Engine, KIB, Options, RealDisk, WalSyncStrategy};
 use serde_json::Value;
 
-const VERIFY: &str = env!("CARGO_BIN_EXE_atlaskv-verify");
+use tools::{VERIFY, code, content, file_with, flip, open, stderr, stdout};
 
 fn run(arguments: &[&str], dir: &Path) -> Output {
-    Command::new(VERIFY)
-        .arg(dir)
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+    tools::run(VERIFY, arguments, dir)
 }
 
 fn document(arguments: &[&str], dir: &Path) -> (i32, Value) {
-    let output = run(&[arguments, &["--format", "json"]].concat(), dir);
-    assert_eq!(stderr(&output), "", "a program's format has no messages");
-    let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
-    assert_eq!(document["ok"], code(&output) == 0);
-    (code(&output), document)
-}
-
-fn open(dir: &Path) -> Engine {
-    let options = Options {
-        sync: WalSyncStrategy::EveryWrite,
-        segment_size: 64 * KIB,
-        background: false,
-        ..Options::default()
-    };
-    Engine::open(RealDisk::shared(), dir, options).unwrap()
+    tools::document(VERIFY, arguments, dir)
 }
 
 /// A store with one table of 50 keys and some more in the log.
@@ -75,33 +46,6 @@ fn store() -> (tempfile::TempDir, PathBuf) {
             .unwrap();
     }
     (home, dir)
-}
-
-/// Every file but the lock.
-fn content(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(content(&path));
-        } else if !path.ends_with("LOCK") {
-            files.insert(path.clone(), fs::read(path).unwrap());
-        }
-    }
-    files
-}
-
-fn file_with(dir: &Path, ending: &str) -> PathBuf {
-    let mut files = content(dir).into_keys();
-    files
-        .find(|path| path.to_str().unwrap().ends_with(ending))
-        .unwrap()
-}
-
-fn flip(path: &Path, offset: usize) {
-    let mut bytes = fs::read(path).unwrap();
-    bytes[offset] ^= 1;
-    fs::write(path, bytes).unwrap();
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn carry_out(repair: Repair<'_>, bar: &Bar) -> Result<Repaired> {
 /// A failure of the engine, with what to do about a disk that cannot be read.
 fn failure(error: &AtlasError) -> Failure {
     let mut failure = local::failure(error);
-    if failure.exit() == Exit::Io {
+    if error.is_disk_failure() {
         failure.message.push_str(
             "; copy the directory to a sound disk first, for example with ddrescue, and repair the copy",
         );

@@ -7,9 +7,9 @@ use super::TableInfo;
 use super::frame::TableFile;
 use super::index::{Index, IndexBuilder};
 use super::walk::{Entry, Walk};
-use crate::storage::Lsn;
 use crate::storage::disk::{Disk, count};
 use crate::storage::error::Result;
+use crate::storage::{Lsn, counted};
 
 /// How much a pass over a whole file reads at a time.
 pub(super) const PASS_CHUNK: usize = 256 * 1024;
@@ -84,10 +84,12 @@ impl Tally {
     fn difference(&self, info: &TableInfo) -> Option<String> {
         let lsns = Some((info.min_lsn, info.max_lsn));
         let what = if (self.entries, self.tombstones) != (info.entries, info.tombstones) {
-            format!(
-                "{} entries and {} tombstones, the manifest says {} and {}",
-                self.entries, self.tombstones, info.entries, info.tombstones
-            )
+            let (entries, tombstones) = (
+                counted(self.entries, "entry"),
+                counted(self.tombstones, "tombstone"),
+            );
+            let (stated, of_them) = (info.entries, info.tombstones);
+            format!("{entries} and {tombstones}, the manifest says {stated} and {of_them}")
         } else if (&self.min_key, &self.max_key) != (&info.min_key, &info.max_key) {
             "the first or the last key is not the one that the manifest says".to_owned()
         } else if self.lsns != lsns {
