@@ -158,7 +158,7 @@ fn read_only_and_disk_full_and_closed_are_well() {
     quiet(&engine);
     disk.set_capacity(Some(0));
     let full = loop {
-        match engine.put(b"key", &[7; 100 * KIB]) {
+        match engine.put(b"key", &[7; 20 * KIB]) {
             Ok(_) => {}
             Err(error) => break error,
         }

@@ -14,6 +14,7 @@ use crate::store::{self, Contents, DIR};
 fn one_table(keys: u32) -> (SimDisk, Contents, Options) {
     let options = Options {
         max_key_size: 1024 * KIB,
+        max_batch_size: 2048 * KIB,
         ..damage::interval()
     };
     let disk = SimDisk::new(31);
@@ -170,7 +171,10 @@ fn a_table_cut_between_two_entries_has_lost_what_stood_behind() {
 
 #[test]
 fn what_a_repair_writes_is_not_more_than_it_said() {
-    let options = damage::interval();
+    let options = Options {
+        max_batch_operations: 3000,
+        ..damage::interval()
+    };
     let disk = SimDisk::new(32);
     let engine = store::open(&disk, &options).unwrap();
     let keys: Vec<[u8; 2]> = (0..3000_u16).map(u16::to_be_bytes).collect();
