@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use atlaskv::storage::{AtlasError, Engine, Event, KIB, Options, Stuck, WalSyncStrategy};
+use atlaskv::storage::{AtlasError, Event, KIB, Options, Stuck, WalSyncStrategy};
 
 use crate::sim_disk::{CallKind, Errno, Fault, SimDisk};
 use crate::store::{self, POLICIES, wait_until};
