@@ -14,7 +14,7 @@ export CARGO_HOME  ?= $(HOME)/.cargo
 export RUSTUP_HOME ?= $(HOME)/.rustup
 REMAP := --remap-path-prefix=$(CURDIR)=/usr/src/atlaskv --remap-path-prefix=$(CARGO_HOME)=/usr/share/cargo
 
-.PHONY: help build run demo test test-system lint audit bench soak soak-powercut every-bit much-data interleavings guards fuzz install stage clean
+.PHONY: help build run demo test test-system lint audit bench soak soak-powercut every-bit much-data interleavings guards broken-builds fuzz install stage clean
 
 help:
 	@echo 'AtlasKV: a durable, ordered key-value store.'
@@ -27,6 +27,7 @@ help:
 	@echo '  make soak         the randomized suites with large budgets (hours; SEED=n repeats one)'
 	@echo '  make interleavings  the engine under a scheduler that tries orders of its threads'
 	@echo '  make guards       takes away each sync, check and lock of the engine: which test notices (long)'
+	@echo '  make broken-builds  builds the daemon with a stale read, then with a lost update: its histories are found out'
 	@echo '  make soak-powercut  450 power cuts on ext4, XFS and Btrfs (root; IMAGES for each of nine)'
 	@echo '  make every-bit    every bit, length, sector and pair of files of a small store damaged (minutes)'
 	@echo '  make much-data    verifies MIB=4096 of tables in bounded memory (minutes)'
@@ -67,6 +68,7 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
+	tests/broken-builds --list >/dev/null
 
 audit:
 	@$(CARGO) deny --version >/dev/null 2>&1 || \
@@ -92,6 +94,10 @@ interleavings:
 # Which test notices that a guard is away; in a copy, under target/guards.
 guards:
 	@tests/guards
+
+# Whether real builds that are broken are caught, and the sound one is not; in a copy, under target/broken-builds.
+broken-builds:
+	@tests/broken-builds $(if $(HISTORIES),--histories $(HISTORIES))
 
 # Nothing left out of what `make test` samples; prints how many damaged copies came to which outcome.
 every-bit:

@@ -39,6 +39,11 @@ impl Home {
         home
     }
 
+    /// Leaves everything where it is; returns where that is.
+    pub fn keep(self) -> PathBuf {
+        self.dir.keep()
+    }
+
     pub fn config(&self) -> PathBuf {
         self.dir.path().join("atlaskv.toml")
     }
@@ -144,7 +149,7 @@ impl Daemon {
         let ready = self.ready.lock().unwrap().recv_timeout(LONG);
         match ready {
             Ok(address) => self.address = Some(address),
-            Err(error) => panic!("not ready ({error}): {}", self.said.lock().unwrap()),
+            Err(error) => panic!("not ready ({error}): {}", self.said_so_far()),
         }
     }
 
@@ -199,7 +204,7 @@ impl Daemon {
             assert!(
                 Instant::now() < deadline,
                 "does not end: {}",
-                self.said.lock().unwrap()
+                self.said_so_far()
             );
             thread::sleep(Duration::from_millis(2));
         }
@@ -217,6 +222,11 @@ impl Daemon {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
+        self.said_so_far()
+    }
+
+    /// A copy, so that whoever fails with it does not hold the lock while the daemon is dropped.
+    fn said_so_far(&self) -> String {
         self.said.lock().unwrap().clone()
     }
 
@@ -232,7 +242,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         self.kill();
         if thread::panicking() {
-            eprintln!("the daemon said:\n{}", self.said.lock().unwrap());
+            eprintln!("the daemon said:\n{}", self.said_so_far());
         }
     }
 }

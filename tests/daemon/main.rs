@@ -2,7 +2,7 @@
 //!
 //! Each test has a daemon of its own, on a free port, in a temporary directory, killed by its process
 //! number when the test ends. `ATLASKV_TEST_SEED` sets the seed of the random ones, which they print,
-//! `ATLASKV_KILL_ROUNDS` the number of kills.
+//! `ATLASKV_KILL_ROUNDS` the number of kills, `ATLASKV_KILL_LEDGER` where what they acknowledge is written down.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,6 +25,7 @@ mod flood;
 mod harness;
 mod hostile;
 mod kill;
+mod ledger;
 mod life;
 mod manager;
 mod pipeline;

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use atlaskv::client::{Client, ClientError};
 use atlaskv::protocol::{ErrorCode, Request};
 
-use crate::harness::{Daemon, Home, stats, wait_until};
+use crate::harness::{Daemon, Home, figure, stats, wait_until};
 
 /// The library; `None`, and a line that says so, where there is no C compiler.
 fn library() -> Option<&'static PathBuf> {
@@ -95,6 +95,16 @@ fn code(outcome: Result<u64, ClientError>) -> ErrorCode {
     outcome.unwrap_err().code().unwrap()
 }
 
+/// Writes once, and waits for the mark that follows: no mark follows a mark, so that a fault is met by nothing but
+/// what the test does.
+fn keep(client: &mut Client) {
+    let lsn = client.put(b"kept", b"v").unwrap();
+    wait_until("the mark is durable", || {
+        let last = figure(client, "engine.last_lsn");
+        last > lsn && figure(client, "engine.durable_lsn") == last
+    });
+}
+
 fn value(client: &mut Client, key: &[u8]) -> Option<Vec<u8>> {
     client.get(key).unwrap().map(|found| found.value.to_vec())
 }
@@ -130,7 +140,7 @@ fn a_failed_sync_of_the_log_stops_writing() {
             return;
         };
         let mut client = faulty.daemon.client();
-        client.put(b"kept", b"v").unwrap();
+        keep(&mut client);
         faulty.fail(&format!("sync .log {how}"));
         let mut pipeline = client.pipeline();
         for _ in 0..8 {
@@ -182,7 +192,7 @@ fn a_failed_sync_of_manifest_or_directory_stops_writing() {
         let Some(mut faulty) = Faulty::start("") else {
             return;
         };
-        faulty.daemon.client().put(b"kept", b"v").unwrap();
+        keep(&mut faulty.daemon.client());
         faulty.fail(&format!("sync {file} once"));
         faulty.daemon.admin().flush().unwrap_err();
         check_stopped(&faulty);
@@ -198,7 +208,7 @@ fn a_failed_sync_of_a_new_table_is_made_up_for() {
         return;
     };
     let mut client = faulty.daemon.client();
-    client.put(b"kept", b"v").unwrap();
+    keep(&mut client);
     faulty.fail("sync .sst.tmp once");
     // The engine's thread and this request both try; whichever met the fault, one more is well.
     let _ = faulty.daemon.admin().flush();
@@ -216,7 +226,7 @@ fn a_failed_write_to_the_log_stops_writing() {
         return;
     };
     let mut client = faulty.daemon.client();
-    client.put(b"kept", b"v").unwrap();
+    keep(&mut client);
     faulty.fail("write .log once");
     assert_eq!(
         code(client.put(b"unknown", b"w")),
@@ -232,7 +242,7 @@ fn a_short_write_is_carried_on() {
         return;
     };
     let mut client = faulty.daemon.client();
-    client.put(b"kept", b"v").unwrap();
+    keep(&mut client);
     faulty.fail("write .log short");
     client.put(b"halved", &[7; 10_000]).unwrap();
     assert!(faulty.calls().iter().any(|call| call.ends_with(" short")));
@@ -249,7 +259,7 @@ fn with_exit_a_failed_sync_ends_the_daemon() {
         return;
     };
     let mut client = faulty.daemon.client();
-    client.put(b"kept", b"v").unwrap();
+    keep(&mut client);
     faulty.fail("sync .log once");
     // The answer and the end of the daemon race; an answer that the write is done is a lie.
     client.put(b"unknown", b"w").unwrap_err();

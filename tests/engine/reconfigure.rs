@@ -79,7 +79,7 @@ fn while_the_old_writes_are_synced_nobody_sees_a_new_one() {
 fn away_from_every_write_a_writer_sees_what_it_wrote() {
     let disk = SimDisk::new(1);
     let engine = store::open(&disk, &options(WalSyncStrategy::EveryWrite)).unwrap();
-    engine.put(b"key", b"old").unwrap();
+    store::put_and_rest(&engine, b"key", b"old");
     disk.close_gate("wal-");
     std::thread::scope(|scope| {
         let _open = disk.opens_gate();

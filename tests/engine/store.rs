@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atlaskv::storage::{
     AtlasError, Engine, KIB, Lsn, Operation, Options, Result, Scan, ScanRange, WalSyncStrategy,
@@ -91,6 +91,27 @@ pub(crate) fn write(engine: &Engine, changes: &[Change]) -> Result<Lsn> {
         }
     }
     engine.write(&operations)
+}
+
+/// Asks again and again until it is so; it must become so.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < until, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Writes once and waits for the mark that the engine's thread writes after it: no mark follows a mark, so
+/// afterwards nothing but the test calls the log.
+pub(crate) fn put_and_rest(engine: &Engine, key: &[u8], value: &[u8]) -> Lsn {
+    let lsn = engine.put(key, value).unwrap();
+    engine.sync().unwrap();
+    wait_until("a mark", || {
+        let stats = engine.stats();
+        stats.last_lsn > lsn.as_u64() && stats.durable_lsn == stats.last_lsn
+    });
+    lsn
 }
 
 /// What these changes make of a state.

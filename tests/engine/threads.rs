@@ -356,7 +356,7 @@ fn writers_that_wait_together_share_a_sync() {
 #[test]
 fn nobody_sees_a_write_before_it_is_durable() {
     let (disk, engine) = open_sim(WalSyncStrategy::EveryWrite);
-    engine.put(b"key", b"old").unwrap();
+    store::put_and_rest(&engine, b"key", b"old");
     disk.close_gate("wal-");
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| engine.put(b"key", b"new").unwrap());
@@ -420,7 +420,7 @@ fn a_sync_on_its_way_does_not_hold_up_writers() {
 fn a_failed_sync_is_told_to_all_who_wait() {
     const WRITERS: u64 = 8;
     let (disk, engine) = open_sim(WalSyncStrategy::EveryWrite);
-    engine.put(b"before", b"1").unwrap();
+    store::put_and_rest(&engine, b"before", b"1");
     let start = engine.stats().last_lsn;
     disk.close_gate("wal-");
     disk.fail_from(disk.changes(), Fault::SyncDropped);

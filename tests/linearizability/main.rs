@@ -33,7 +33,7 @@ mod proxy;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use atlaskv::client::Client;
@@ -77,11 +77,16 @@ fn run_once(daemon: &mut Daemon, workers: &mut [Worker], shared: &Shared, random
     let enough = shared.answered.load(Ordering::SeqCst) + random.u64(20..MOST_ANSWERS);
     let pause = Duration::from_micros(random.u64(..3000));
     thread::scope(|scope| {
-        for (worker, mut client) in workers.iter_mut().zip(clients) {
-            scope.spawn(move || worker.work(shared, &mut client, u64::MAX));
-        }
-        while shared.answered.load(Ordering::SeqCst) < enough {
-            thread::yield_now();
+        let clients = workers.iter_mut().zip(clients);
+        let working: Vec<_> = clients
+            .map(|(worker, mut client)| {
+                scope.spawn(move || worker.work(shared, &mut client, u64::MAX))
+            })
+            .collect();
+        // One that has ended before has something to say.
+        let ended = || working.iter().any(ScopedJoinHandle::is_finished);
+        while shared.answered.load(Ordering::SeqCst) < enough && !ended() {
+            thread::sleep(Duration::from_micros(100));
         }
         thread::sleep(pause);
         if random.u8(..4) == 0 {

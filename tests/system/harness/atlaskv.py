@@ -83,6 +83,20 @@ def active(machine, unit="atlaskv"):
     machine.wait(f"{unit} is active", f"systemctl is-active {unit}", timeout=60)
 
 
+def kill(machine, unit="atlaskv"):
+    """SIGKILL, and the wait for another process that serves: a moment long the dead one still counts as active, and
+    still answers."""
+    pid = main_pid(machine, unit)
+    machine.must(f"systemctl kill -s KILL --kill-whom=main {unit}")
+    replaced(machine, pid, unit)
+
+
+def replaced(machine, pid, unit="atlaskv"):
+    """Waits until another process than this one serves."""
+    machine.wait(f"{unit}: another process than {pid}", lambda: main_pid(machine, unit) not in (0, pid), 60)
+    active(machine, unit)
+
+
 def main_pid(machine, unit="atlaskv"):
     """The daemon's process number, in the machine."""
     return int(machine.show("MainPID", unit))

@@ -11,8 +11,9 @@ import time
 
 from . import host, root
 
-BOOT_SECONDS = 60
-COMMAND_SECONDS = 60
+# Only a failure waits so long: a machine that is shared may be slow.
+BOOT_SECONDS = 180
+COMMAND_SECONDS = 120
 STOP_SECONDS = 60
 #: The exit status of nspawn for "start me again", when it may not do so itself.
 REBOOT_STATUS = 133
@@ -288,7 +289,7 @@ class Machine:
             raise Broken(str(result))
         return result.out
 
-    def wait(self, what, condition, timeout=30):
+    def wait(self, what, condition, timeout=90):
         """Waits until a shell command succeeds or a function answers with something true."""
         deadline = time.monotonic() + timeout
         while True:

@@ -79,7 +79,7 @@ def copy(source, target):
     """A copy of a root file system, sharing blocks where the file system can."""
     remove(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=True, timeout=120)
+    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=True, timeout=600)
 
 
 def remove(root):

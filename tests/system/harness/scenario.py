@@ -3,6 +3,7 @@
 import contextlib
 import re
 import threading
+import time
 import traceback
 
 from . import atlaskv, host
@@ -11,6 +12,8 @@ from .report import Report, say
 
 #: No scenario takes longer. Then its machines end, and with them whatever it waits for.
 LIMIT_SECONDS = 900
+#: How long a line that was sent to the journal may take until it is shown.
+JOURNAL_SECONDS = 20
 
 
 class Scenario:
@@ -29,7 +32,20 @@ class Scenario:
 
     def does(self, machine, what, command, code=0, says=None, hides=None, **how):
         """Runs a command and checks its exit code and what it prints. `says` and `hides` are regular
-        expressions, or lists of them."""
+        expressions, or lists of them. What asks the journal is asked again for a while: a line may be under way."""
+        end = time.monotonic() + (JOURNAL_SECONDS if "journalctl" in command else 0)
+        if "journalctl" in command:
+            machine.run("journalctl --sync")
+        result, problems = self._try(machine, command, code, says, hides, how)
+        while problems and time.monotonic() < end:
+            time.sleep(0.1)
+            result, problems = self._try(machine, command, code, says, hides, how)
+        self.check(what, not problems, "\n".join([str(result), *problems]))
+        return result
+
+    @staticmethod
+    def _try(machine, command, code, says, hides, how):
+        """Runs a command once; its result, and what is not as it must be."""
         result = machine.run(command, **how)
         wanted = [says] if isinstance(says, str) else says or []
         hidden = [hides] if isinstance(hides, str) else hides or []
@@ -41,8 +57,7 @@ class Scenario:
             problems.append(f"exit code {result.code}, not {code}")
         problems += [f"does not say: {it}" for it in missing]
         problems += [f"says: {it}" for it in present]
-        self.check(what, not problems, "\n".join([str(result), *problems]))
-        return result
+        return result, problems
 
     @contextlib.contextmanager
     def machine(self, name="", source=None):

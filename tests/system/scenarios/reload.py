@@ -39,7 +39,7 @@ def good(s, m):
     takes_effect(m, "every-write")
     s.does(m, "the sync policy changed", "atlaskv-ctl --format json ping", says="every-write")
     s.does(m, "the limit changed", "head -c 2000 /dev/zero | atlaskv-ctl put big -", code=8, says="1024|1 KiB")
-    s.does(m, "it is active, not reloading", "systemctl show -p ActiveState atlaskv", says="=active$")
+    m.wait("it is active, not reloading", "systemctl show -p ActiveState atlaskv | grep -x ActiveState=active")
     s.does(m, "the reload is in the journal", "journalctl -u atlaskv -o cat", says=["(?i)reload", "sync"])
     atlaskv.configure(m, '[storage]\nsync = "interval"\n')
     s.does(m, "atlaskv-ctl reload --wait", "atlaskv-ctl reload --wait", says="sync")

@@ -13,6 +13,8 @@ STOP_SECONDS = 3
 MEBIBYTES = 40
 #: Files are read and written in pieces of 256 KiB: 12 s for all of it, about a second for 4 MiB.
 SLOW_READS = "read .log 75\n"
+#: 48 s for all of it: there is time to look at it before it is made to stall.
+SLOWER_READS = "read .log 300\n"
 SLOW_WRITES = "write .sst 75\n"
 #: A start that stalls ends at the latest when the last extension has run out.
 STALL_SECONDS = 90
@@ -106,7 +108,7 @@ def slow_start(s, m, filled):
 
 def stalled_start(s, m):
     """The replay makes progress for a while and then none."""
-    atlaskv.set_faults(m, SLOW_READS)
+    atlaskv.set_faults(m, SLOWER_READS)
     m.must("systemctl start atlaskv --no-block")
     m.wait(
         "it is longer under way than it may without progress",

@@ -90,6 +90,7 @@ def stopped_meanwhile(s, m):
     m.wait("it waits for the outcome", "systemctl show -P ActiveState atlaskv-verify.service | grep activating")
     m.wait("its program runs", "pgrep -f 'atlaskv-ctl .* verify$'")
     s.does(m, "the daemon stops while it is verified", "systemctl stop atlaskv")
+    m.wait("the verification has ended", "! systemctl show -P ActiveState atlaskv-verify.service | grep activating")
     shown = m.must("systemctl show -p ActiveState,Result atlaskv-verify.service atlaskv.service").split()
     s.check("neither unit has failed", sorted(shown) == ["ActiveState=inactive"] * 2 + ["Result=success"] * 2, shown)
 
