@@ -574,3 +574,7 @@ impl Core {
 #[cfg(test)]
 #[path = "engine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "stopped_tests.rs"]
+mod stopped_tests;
