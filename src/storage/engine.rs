@@ -578,3 +578,7 @@ mod tests;
 #[cfg(test)]
 #[path = "stopped_tests.rs"]
 mod stopped_tests;
+
+#[cfg(test)]
+#[path = "turns_tests.rs"]
+mod turns_tests;
