@@ -14,7 +14,7 @@ export CARGO_HOME  ?= $(HOME)/.cargo
 export RUSTUP_HOME ?= $(HOME)/.rustup
 REMAP := --remap-path-prefix=$(CURDIR)=/usr/src/atlaskv --remap-path-prefix=$(CARGO_HOME)=/usr/share/cargo
 
-.PHONY: help build run demo test test-system lint audit bench soak soak-powercut every-bit interleavings guards mutants fuzz install stage clean
+.PHONY: help build run demo test test-system lint audit bench soak soak-powercut every-bit much-data interleavings guards mutants fuzz install stage clean
 
 help:
 	@echo 'AtlasKV: a durable, ordered key-value store.'
@@ -30,6 +30,7 @@ help:
 	@echo '  make mutants      the mutants of cargo-mutants in log, manifest, recovery, compaction (an hour; ONLY=wal/)'
 	@echo '  make soak-powercut  450 power cuts on ext4, XFS and Btrfs (root; IMAGES for each of nine)'
 	@echo '  make every-bit    every bit, length, sector and pair of files of a small store damaged (minutes)'
+	@echo '  make much-data    verifies MIB=4096 of tables in bounded memory (minutes)'
 	@echo '  make fuzz         every fuzz target for SECONDS=60 (TARGETS="table manifest" chooses; installs cargo-fuzz)'
 	@echo '  make build        the release binaries, in $(RELEASE)'
 	@echo '  make install      all that the packages carry, under DESTDIR, PREFIX'
@@ -78,7 +79,7 @@ bench:
 
 # Large budgets of what `make test` runs small: RUNS in percent of it. Without SEED each run takes a new
 # one and prints it.
-soak: every-bit
+soak: every-bit much-data
 	$(if $(SEED),ATLASKV_TEST_SEED=$(SEED)) ATLASKV_TEST_RUNS=$(or $(RUNS),5000) \
 	    ATLASKV_KILL_ROUNDS=$(or $(KILLS),3334) ATLASKV_HISTORIES=$(or $(HISTORIES),2000) \
 	    $(CARGO) test --locked --release -- --nocapture
@@ -100,6 +101,10 @@ mutants:
 # Nothing left out of what `make test` samples; prints how many damaged copies came to which outcome.
 every-bit:
 	$(CARGO) test --locked --release --test engine every_bit -- --ignored --nocapture
+
+# Verifies MIB (4096) of tables under a limit on memory that one of them would not fit.
+much-data:
+	$(if $(MIB),ATLASKV_TEST_MIB=$(MIB)) $(CARGO) test --locked --test offline_tools much_data -- --ignored
 
 # What `cargo test --test corpus` looks for with a small budget, for as long as wanted.
 fuzz:

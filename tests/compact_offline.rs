@@ -10,6 +10,8 @@
     reason = "test code"
 )]
 
+mod tools;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -19,14 +21,11 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use atlaskv::storage::{Engine, KIB, Options, RealDisk, ScanRange, WalSyncStrategy};
+use atlaskv::storage::{Engine, KIB, ScanRange, WalSyncStrategy};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-const COMPACT: &str = env!("CARGO_BIN_EXE_atlaskv-compact-offline");
-const DAEMON: &str = env!("CARGO_BIN_EXE_atlaskvd");
-/// A user that is not root, whoever that is.
-const USER: u32 = 65_534;
+use tools::{COMPACT, DAEMON, as_user, give_to_user, stderr, stdout};
 
 /// One test at a time: a process that another test begins holds for a moment every lock file that is open
 /// here, until it has become its program.
@@ -36,33 +35,15 @@ fn turn() -> MutexGuard<'static, ()> {
 }
 
 fn run(arguments: &[&str], dir: &Path) -> Output {
-    Command::new(COMPACT)
-        .args(arguments)
-        .arg(dir)
-        .output()
-        .unwrap()
+    tools::run(COMPACT, arguments, dir)
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// The one document of a run with `--format json`.
 fn document(arguments: &[&str], dir: &Path) -> (i32, Value) {
-    let output = run(&[&["--format", "json"], arguments].concat(), dir);
-    assert_eq!(text(&output.stderr), "");
-    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    (output.status.code().unwrap(), document)
+    tools::document(COMPACT, arguments, dir)
 }
 
 fn open(dir: &Path) -> Engine {
-    let options = Options {
-        sync: WalSyncStrategy::OsDefault,
-        segment_size: 8192 * KIB,
-        background: false,
-        ..Options::default()
-    };
-    Engine::open(RealDisk::shared(), dir, options).unwrap()
+    tools::open_with(dir, WalSyncStrategy::OsDefault, 8192 * KIB)
 }
 
 /// A closed store of some tables with values of this size, half of them overwritten.
@@ -153,7 +134,7 @@ fn a_dry_run_changes_nothing_and_says_what_would_be_done() {
     );
     let output = run(&["--dry-run"], &dir);
     assert_eq!(output.status.code(), Some(0));
-    let told = text(&output.stdout);
+    let told = stdout(&output);
     assert!(
         told.ends_with("\na dry run: nothing was changed\n"),
         "{told}"
@@ -171,7 +152,7 @@ fn a_dry_run_changes_nothing_and_says_what_would_be_done() {
     assert_eq!((exit, &dry["plan"]["compact"]), (0, &true.into()), "{dry}");
     let (exit, done) = document(&[], &dir);
     assert_eq!((exit, &done["compacted"]), (0, &false.into()), "{done}");
-    let told = text(&run(&[], &dir).stdout);
+    let told = stdout(&run(&[], &dir));
     assert!(told.starts_with("already compact: "), "{told}");
     assert!(state(&dir) == before, "a file has changed");
     assert_eq!(contents(&dir).len(), 100);
@@ -216,7 +197,7 @@ fn too_little_room_is_refused_with_both_numbers() {
         };
         for name in ["bytes_needed", "bytes_free"] {
             let number = numbers[name].as_u64().unwrap().to_string();
-            let told = text(&output.stderr);
+            let told = stderr(&output);
             assert!(told.contains(&number), "{name} {number} is not in {told}");
         }
     }
@@ -272,7 +253,7 @@ fn a_signal_stops_it_and_nothing_is_lost() {
             let Some((output, target)) = strike(&dir, home.path(), &[sent]) else {
                 continue;
             };
-            let told = text(&output.stderr);
+            let told = stderr(&output);
             if output.status.code() == Some(code) {
                 interrupted += 1;
                 assert!(told.contains("nothing was lost"), "{told}");
@@ -307,11 +288,11 @@ fn a_second_signal_and_a_kill_end_it_at_once_and_nothing_is_lost() {
             Some(code) => assert!(code == 130 || code == 143, "{code}"),
             None => assert_eq!(signals, [Signal::KILL]),
         }
-        assert_eq!(text(&output.stderr), "");
+        assert_eq!(stderr(&output), "");
         assert!(contents(&target) == expected, "round {round}");
         // And a new run goes through.
         let again = run(&[], &target);
-        assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
+        assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
         assert_eq!(names(&target, ".sst").len(), 1);
         assert!(contents(&target) == expected, "round {round}, again");
     }
@@ -336,11 +317,7 @@ fn a_running_daemons_directory_is_refused_at_once() {
     child.wait().unwrap();
     for output in refused {
         assert_eq!(output.status.code(), Some(4), "{told}");
-        assert!(
-            text(&output.stderr).contains(&holder),
-            "{}",
-            text(&output.stderr)
-        );
+        assert!(stderr(&output).contains(&holder), "{}", stderr(&output));
     }
 }
 
@@ -359,11 +336,7 @@ fn a_directory_that_cannot_be_compacted_is_named_and_left_alone() {
         for arguments in [&[][..], &["--dry-run"]] {
             let output = run(arguments, path);
             assert_eq!(output.status.code(), Some(2), "{words}");
-            assert!(
-                text(&output.stderr).contains(words),
-                "{}",
-                text(&output.stderr)
-            );
+            assert!(stderr(&output).contains(words), "{}", stderr(&output));
         }
     }
     assert_eq!(fs::read_dir(&empty).unwrap().count(), 0);
@@ -373,31 +346,23 @@ fn a_directory_that_cannot_be_compacted_is_named_and_left_alone() {
 /// As the directory's owner, who may not write there.
 fn read_only(home: &Path, dir: &Path) {
     let expected = contents(dir);
+    let root = fs::metadata(home).unwrap().uid() == 0;
     let mut command = Command::new(COMPACT);
-    if fs::metadata(home).unwrap().uid() == 0 {
+    if root {
         fs::set_permissions(home, fs::Permissions::from_mode(0o755)).unwrap();
-        for entry in fs::read_dir(dir).unwrap() {
-            chown(entry.unwrap().path(), Some(USER), Some(USER)).unwrap();
-        }
-        chown(dir, Some(USER), Some(USER)).unwrap();
-        let own = home.join("compact");
-        fs::copy(COMPACT, &own).unwrap();
-        let user = USER.to_string();
-        command = Command::new("setpriv");
-        command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
-        command.arg(own);
+        give_to_user(dir);
+        command = as_user(COMPACT, home);
     }
     fs::set_permissions(dir, fs::Permissions::from_mode(0o500)).unwrap();
     let before = state(dir);
     let output = command.arg(dir).output().unwrap();
-    assert_eq!(output.status.code(), Some(6), "{}", text(&output.stderr));
-    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(8), "{}", stderr(&output));
+    let told = stderr(&output);
     assert!(told.contains(dir.to_str().unwrap()), "{told}");
     assert!(told.contains("must belong to the user"), "{told}");
     assert!(state(dir) == before, "a file has changed");
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
-    let root = fs::metadata(home).unwrap().uid();
-    if root == 0 {
+    if root {
         chown(dir, Some(0), Some(0)).unwrap();
     }
     assert!(contents(dir) == expected);

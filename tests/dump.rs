@@ -5,19 +5,23 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     clippy::string_slice,
     missing_docs,
     reason = "test code"
 )]
 
+mod tools;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-const VERIFY: &str = env!("CARGO_BIN_EXE_atlaskv-verify");
+use tools::{VERIFY, code, stderr, stdout};
+
 const SEGMENT: &str = "wal-000000000007.log";
 const TABLE: &str = "000000000009.sst";
 /// Bytes of a segment's header.
@@ -78,18 +82,8 @@ fn place(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 }
 
 fn run(path: &Path, more: &[&str]) -> (i32, String, String) {
-    let output: Output = Command::new(VERIFY)
-        .arg("--dump")
-        .arg(path)
-        .args(more)
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    let output = tools::run(VERIFY, &[more, &["--dump"]].concat(), path);
+    (code(&output), stdout(&output), stderr(&output))
 }
 
 /// What is shown to people of a file with these bytes.

@@ -288,12 +288,14 @@ fn answers() -> Vec<(&'static str, u32, Response)> {
             31,
             Response::Verification(VerificationStatus {
                 runs: 2,
-                running: false,
                 started_unix_s: 1_795_392_000,
                 duration_ms: 1500,
                 bytes: 4096,
+                total_bytes: 8192,
+                rate: 32 << 20,
                 verdict: "damaged".into(),
                 findings: vec!["1.sst: bad".into()],
+                ..VerificationStatus::default()
             }),
         ),
         ("error", 23, empty_key),

@@ -5,57 +5,28 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     missing_docs,
     reason = "test code"
 )]
 
-use std::collections::BTreeMap;
+mod tools;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
-use atlaskv::storage::{Engine, KIB, Options, RealDisk, WalSyncStrategy};
 use serde_json::Value;
 
-const VERIFY: &str = env!("CARGO_BIN_EXE_atlaskv-verify");
+use tools::{VERIFY, code, content, file_with, flip, open, stderr, stdout};
 
 fn run(arguments: &[&str], dir: &Path) -> Output {
-    Command::new(VERIFY)
-        .arg(dir)
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+    tools::run(VERIFY, arguments, dir)
 }
 
 fn document(arguments: &[&str], dir: &Path) -> (i32, Value) {
-    let output = run(&[arguments, &["--format", "json"]].concat(), dir);
-    assert_eq!(stderr(&output), "", "a program's format has no messages");
-    let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
-    assert_eq!(document["ok"], code(&output) == 0);
-    (code(&output), document)
-}
-
-fn open(dir: &Path) -> Engine {
-    let options = Options {
-        sync: WalSyncStrategy::EveryWrite,
-        segment_size: 64 * KIB,
-        background: false,
-        ..Options::default()
-    };
-    Engine::open(RealDisk::shared(), dir, options).unwrap()
+    tools::document(VERIFY, arguments, dir)
 }
 
 /// A store with one table of 50 keys and some more in the log.
@@ -75,33 +46,6 @@ fn store() -> (tempfile::TempDir, PathBuf) {
             .unwrap();
     }
     (home, dir)
-}
-
-/// Every file but the lock.
-fn content(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(content(&path));
-        } else if !path.ends_with("LOCK") {
-            files.insert(path.clone(), fs::read(path).unwrap());
-        }
-    }
-    files
-}
-
-fn file_with(dir: &Path, ending: &str) -> PathBuf {
-    let mut files = content(dir).into_keys();
-    files
-        .find(|path| path.to_str().unwrap().ends_with(ending))
-        .unwrap()
-}
-
-fn flip(path: &Path, offset: usize) {
-    let mut bytes = fs::read(path).unwrap();
-    bytes[offset] ^= 1;
-    fs::write(path, bytes).unwrap();
 }
 
 #[test]
@@ -204,18 +148,6 @@ fn what_cannot_be_repaired_is_refused_with_its_code() {
         stderr(&output)
     );
     drop(engine);
-    flip(&dir.join("MANIFEST"), 30);
-    let before = content(&dir);
-    let output = run(&["--repair"], &dir);
-    assert_eq!(code(&output), 3, "{}", stderr(&output));
-    assert!(
-        stderr(&output).contains("restore the file MANIFEST"),
-        "{}",
-        stderr(&output)
-    );
-    fs::remove_file(dir.join("MANIFEST")).unwrap();
-    assert_eq!(code(&run(&["--repair"], &dir)), 3);
-    assert_eq!(content(&dir).len() + 1, before.len());
     let empty = tempfile::tempdir().unwrap();
     assert_eq!(code(&run(&["--repair"], empty.path())), 2);
     assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
@@ -226,6 +158,36 @@ fn what_cannot_be_repaired_is_refused_with_its_code() {
     ] {
         assert_eq!(code(&run(wrong, &dir)), 2, "{wrong:?}");
     }
+}
+
+#[test]
+fn a_lost_manifest_is_made_anew_when_what_is_not_known_was_accepted() {
+    let (_home, dir) = store();
+    // One flipped bit is set right, and nothing is lost for it.
+    flip(&dir.join("MANIFEST"), 30);
+    let output = run(&["--repair"], &dir);
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0, "{text}");
+    assert!(text.contains("bit 0 of byte 30 is flipped"), "{text}");
+    fs::remove_file(dir.join("MANIFEST")).unwrap();
+    let before = content(&dir);
+    let (exit, told) = document(&["--repair"], &dir);
+    assert_eq!(exit, 3, "{told}");
+    let loss = &told["plan"]["losses"][0];
+    assert_eq!(loss["file"], "MANIFEST");
+    let detail = loss["detail"].as_str().unwrap();
+    assert!(detail.contains("there is no manifest"), "{detail}");
+    assert_eq!(content(&dir), before, "nothing was changed so far");
+    let plan = told["plan"]["fingerprint"].as_str().unwrap();
+    let output = run(&["--repair", "--accept-loss", plan], &dir);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(code(&run(&[], &dir)), 0, "sound afterwards");
+    let engine = open(&dir);
+    for number in 0..50 {
+        let key = format!("key{number:03}");
+        assert!(engine.get(key.as_bytes()).unwrap().is_some(), "{key}");
+    }
+    assert!(engine.get(b"log4").unwrap().is_some());
 }
 
 /// What root repairs in another user's directory is that user's, who could not open it otherwise.

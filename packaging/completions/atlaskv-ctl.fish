@@ -309,7 +309,7 @@ complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and 
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from help" -f -a "list" -d 'Print name and bytes of each file'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from help" -f -a "purge" -d 'Remove the files for good, and print what was removed'
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand quarantine; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand verify" -l rate -d 'Read at most so many bytes in a second [default: 33554432, which is the most]' -r
+complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand verify" -l rate -d 'Read at most so much in a second, bytes or text such as 4MiB, from 1MiB [default: verify_rate of the daemon\'s configuration, which is the most]' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand verify" -l addr -d 'The daemon\'s TCP address, for data commands [env: ATLASKV_ADDR] [default: 127.0.0.1:7390]; of stats, latency, health and check first the service\'s socket, where it may be used' -r
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand verify" -l socket -d 'The daemon\'s Unix socket, for administration, and for data when no address is given [env: ATLASKV_SOCKET] [default: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock]' -r -F
 complete -c atlaskv-ctl -n "__fish_atlaskv_ctl_using_subcommand verify" -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear [env: ATLASKV_TOKEN_FILE]' -r -F

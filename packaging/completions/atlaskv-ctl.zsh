@@ -514,7 +514,7 @@ esac
 ;;
 (verify)
 _arguments "${_arguments_options[@]}" : \
-'--rate=[Read at most so many bytes in a second \[default\: 33554432, which is the most\]]:BYTES:_default' \
+'--rate=[Read at most so much in a second, bytes or text such as 4MiB, from 1MiB \[default\: verify_rate of the daemon'\''s configuration, which is the most\]]:SIZE:_default' \
 '--addr=[The daemon'\''s TCP address, for data commands \[env\: ATLASKV_ADDR\] \[default\: 127.0.0.1\:7390\]; of stats, latency, health and check first the service'\''s socket, where it may be used]:HOST:PORT:_default' \
 '--socket=[The daemon'\''s Unix socket, for administration, and for data when no address is given \[env\: ATLASKV_SOCKET\] \[default\: /run/atlaskv/atlaskv.sock, ./atlaskv-data/atlaskv.sock\]]:PATH:_files' \
 '--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear \[env\: ATLASKV_TOKEN_FILE\]]:FILE:_files' \

@@ -95,6 +95,13 @@ impl Output {
         self.line(&Value::from(document).to_string())
     }
 
+    /// Says something that is no part of the result, to people only.
+    pub(super) fn message(&self, message: &str) {
+        if !self.is_json() {
+            self.to_stderr(message);
+        }
+    }
+
     fn to_stderr(&self, message: &str) {
         // Nobody is left to be told that standard error failed.
         let _ = writeln!(io::stderr(), "{}: {message}", self.tool);

@@ -8,7 +8,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Output;
+use crate::storage::verify;
 use crate::storage::{AtlasError, DirEntry, DirLock, Disk, DiskFile, Ownership};
+
+pub(super) use crate::storage::verify::bytes_to_read;
 
 /// With a known end, and without.
 const WITH_TOTAL: &str =
@@ -81,22 +84,10 @@ pub(super) struct WatchedDisk<D> {
     pub(super) bar: Arc<Bar>,
 }
 
-/// Bytes of the tables and segments in a directory: what there is to read.
-pub(super) fn bytes_to_read(disk: &dyn Disk, dir: &Path) -> u64 {
-    let files = disk.list(dir).unwrap_or_default();
-    let read = files.iter().filter(|file| is_read(Path::new(&file.name)));
-    read.map(|file| file.length).sum()
-}
-
-fn is_read(path: &Path) -> bool {
-    let kind = path.extension();
-    kind.is_some_and(|kind| kind == "sst" || kind == "log")
-}
-
 impl<D: Disk> Disk for WatchedDisk<D> {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = self.disk.open(path)?;
-        if !is_read(path) {
+        if !verify::is_read_whole(path) {
             return Ok(file);
         }
         let bar = Arc::clone(&self.bar);

@@ -25,7 +25,7 @@ use crate::storage::verify::{
     FileKind, FileReport, Finding, Severity, Verdict, VerifyOptions, VerifyReport, key_range,
     verify,
 };
-use crate::storage::{Lsn, RealDisk};
+use crate::storage::{Lsn, OwnersDisk, RealDisk};
 
 /// The tool's name, in messages.
 const TOOL: &str = "atlaskv-verify";
@@ -117,7 +117,7 @@ fn tell(arguments: &Arguments, dir: &Path, output: &mut Output) -> Result<()> {
     };
     let bar = Arc::new(bar);
     let disk = WatchedDisk {
-        disk: RealDisk,
+        disk: OwnersDisk::of(dir).map_err(|error| local::failure(&error))?,
         bar: Arc::clone(&bar),
     };
     let verified = verify(&disk, dir, options);
@@ -161,6 +161,12 @@ fn outcome(report: &VerifyReport) -> Option<Failure> {
                 "repairable",
                 format!("damage in {files}, and no data is lost"),
             )
+        }
+        Verdict::Unreadable if report.is_refused() => {
+            let files = files(Severity::Unreadable);
+            let message =
+                format!("{files} may not be read: run this as the directory's owner or as root");
+            (Exit::Refused, "refused", message)
         }
         Verdict::Unreadable => {
             let files = files(Severity::Unreadable);

@@ -1,13 +1,6 @@
 //! Numbers as people read them.
 
-/// A number of things: "1 file", "2 files".
-pub(super) fn counted(number: u64, thing: &str) -> String {
-    match (number, thing) {
-        (1, _) => format!("1 {thing}"),
-        (_, "entry") => format!("{number} entries"),
-        _ => format!("{number} {thing}s"),
-    }
-}
+pub(super) use crate::storage::counted;
 
 /// A number of bytes, and behind it the same in larger units: "1536 (1.5 KiB)".
 pub(super) fn bytes(number: u64) -> String {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Config, ConfigError, Size, Source, Storage, place};
-use crate::protocol;
+use crate::protocol::{self, LEAST_VERIFY_RATE};
 use crate::storage::{AtlasError, Options};
 
 /// The kernel's `sun_path` has 108 bytes, the last of them zero.
@@ -15,6 +15,8 @@ const MAX_CONNECTIONS: u64 = 65_536;
 const HOUR_MS: u64 = 3_600_000;
 /// Entries of the slow log: each has a few hundred bytes.
 const MAX_SLOWLOG: u64 = 10_000;
+/// Bytes a second: no disk gives more.
+const MOST_VERIFY_RATE: Size = Size::mib(64 << 10);
 /// A day, in seconds: the longest timeout.
 const DAY: u64 = 86_400;
 
@@ -127,6 +129,7 @@ impl Config {
             1,
             DAY,
         )?;
+        check_verify_rate(storage.verify_rate)?;
         match self.options().check() {
             Ok(()) => Ok(()),
             Err(AtlasError::InvalidOption {
@@ -156,6 +159,17 @@ impl Config {
             ),
         )
     }
+}
+
+fn check_verify_rate(rate: Size) -> Result<(), (String, String)> {
+    let (least, most) = (Size(LEAST_VERIFY_RATE), MOST_VERIFY_RATE);
+    if (least..=most).contains(&rate) {
+        return Ok(());
+    }
+    wrong(
+        "storage.verify_rate",
+        format!("it is {rate} a second: it must be from {least} to {most}"),
+    )
 }
 
 fn check_socket_path(path: &Path) -> Result<(), (String, String)> {

@@ -120,6 +120,8 @@ pub struct Storage {
     pub max_scans: u64,
     pub scan_idle_timeout_s: u64,
     pub max_pinned_bytes: Size,
+    /// Bytes that a verification of the daemon's own files reads in a second, at most.
+    pub verify_rate: Size,
 }
 
 impl Default for Storage {
@@ -148,6 +150,7 @@ impl Default for Storage {
             max_scans: disk::count(engine.max_scans),
             scan_idle_timeout_s: engine.scan_idle_timeout.as_secs(),
             max_pinned_bytes: Size::of(engine.max_pinned_bytes),
+            verify_rate: Size::mib(32),
         }
     }
 }

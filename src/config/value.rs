@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::str::FromStr;
 
 use serde::de::{self, IntoDeserializer, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -55,6 +56,14 @@ impl Size {
             .iter()
             .find(|(name, _)| unit == *name || (unit.is_empty() && *name == "B"))?;
         number.checked_mul(*factor).map(Size)
+    }
+}
+
+impl FromStr for Size {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Size, &'static str> {
+        Size::parse(text).ok_or(SIZE_RULE)
     }
 }
 

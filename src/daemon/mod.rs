@@ -438,6 +438,7 @@ pub(crate) fn settings(config: &Config, max_connections: usize, token: Option<To
         max_inflight_bytes: server.max_inflight_bytes.0,
         slow_request: (!slow.is_zero()).then_some(slow),
         slowlog_entries: Size(server.slowlog_entries).as_usize(),
+        verify_rate: storage.verify_rate.0,
         limits: Limits {
             max_key_size: storage.max_key_size.0,
             max_value_size: storage.max_value_size.0,

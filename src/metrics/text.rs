@@ -81,7 +81,7 @@ const fn figure(
 }
 
 /// Every figure of one number; names without prefix, unit and `_total`.
-const FIGURES: [Figure; 48] = [
+const FIGURES: [Figure; 56] = [
     figure(
         "start_time",
         "When the server started, in seconds since 1970.",
@@ -266,10 +266,78 @@ const FIGURES: [Figure; 48] = [
         "Files that the start moved to quarantine.",
         |r| count(r.recovery.quarantined.len()),
     ),
+    counter(
+        "verifications",
+        "Verifications of the store's files that were begun.",
+        |r| r.verification.runs,
+    ),
+    gauge(
+        "verification_running",
+        "Whether a verification is under way: 1 or 0.",
+        |r| r.verification.running.into(),
+    ),
+    figure(
+        "verification_start_time",
+        "When the latest verification began, in seconds since 1970; 0: none has.",
+        SECONDS,
+        Value::Gauge(|r| r.verification.started_unix_s),
+    ),
+    figure(
+        "verification_end_time",
+        "When the latest verification that has ended did, in seconds since 1970; 0: none has.",
+        SECONDS,
+        Value::Gauge(|r| r.verification.ended_unix_s),
+    ),
+    gauge(
+        "verification_findings",
+        "What the latest verification that has ended found wrong.",
+        |r| r.verification.findings,
+    ),
+    gauge_of_bytes(
+        "verification_done",
+        "What the latest verification has read.",
+        |r| r.verification.bytes,
+    ),
+    gauge_of_bytes(
+        "verification_expected",
+        "What there was to read when the latest verification began, about.",
+        |r| r.verification.total_bytes,
+    ),
+    counter_of_bytes("verification_read", "Read by all verifications.", |r| {
+        r.verification.read_bytes
+    }),
 ];
 
+/// A metric with a gauge for each of a few names, of which one is in force or none.
+struct OneOf {
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    names: &'static [&'static str],
+}
+
 /// The states that an engine can be in.
-const STATES: [&str; 4] = ["running", "disk-full", "read-only", "closed"];
+const STATE: OneOf = OneOf {
+    name: "state",
+    help: "The state of the engine: 1 for the one that it is in, 0 for the others.",
+    label: "state",
+    names: &["running", "disk-full", "read-only", "closed"],
+};
+
+/// What a verification can come to.
+const RESULT: OneOf = OneOf {
+    name: "verification_result",
+    help: "What the latest verification that has ended came to: 1 for that, 0 for the others.",
+    label: "result",
+    names: &[
+        "sound",
+        "torn-tail",
+        "repairable",
+        "unreadable",
+        "damaged",
+        "failed",
+    ],
+};
 
 /// Entries of the log after the durable one.
 fn unsynced(report: &Report) -> u64 {
@@ -303,7 +371,8 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let report = &self.0;
         encode_server(&mut encoder, report)?;
-        encode_state(&mut encoder, &report.engine.state)?;
+        encode_one_of(&mut encoder, &STATE, &report.engine.state)?;
+        encode_one_of(&mut encoder, &RESULT, &report.verification.verdict)?;
         for figure in &FIGURES {
             encode_figure(&mut encoder, figure, report)?;
         }
@@ -322,14 +391,18 @@ fn encode_server(encoder: &mut DescriptorEncoder<'_>, report: &Report) -> fmt::R
         .encode_info(&labels)
 }
 
-fn encode_state(encoder: &mut DescriptorEncoder<'_>, state: &str) -> fmt::Result {
-    let help = "The state of the engine: 1 for the one that it is in, 0 for the others.";
-    let mut states = encoder.encode_descriptor("state", help, None, MetricType::Gauge)?;
-    for name in STATES {
-        let labels = [("state", name)];
-        states
+fn encode_one_of(
+    encoder: &mut DescriptorEncoder<'_>,
+    choice: &OneOf,
+    in_force: &str,
+) -> fmt::Result {
+    let kind = MetricType::Gauge;
+    let mut gauges = encoder.encode_descriptor(choice.name, choice.help, None, kind)?;
+    for name in choice.names {
+        let labels = [(choice.label, *name)];
+        gauges
             .encode_family(&labels)?
-            .encode_gauge(&u32::from(name == state))?;
+            .encode_gauge(&u32::from(*name == in_force))?;
     }
     Ok(())
 }

@@ -34,6 +34,8 @@ pub enum ErrorCode {
     TooManyAttempts,
     /// The configuration was read again and refused; the old one stays in force.
     ReloadRefused,
+    /// A number in the request is out of its range.
+    OutOfRange,
     /// A key of zero bytes.
     EmptyKey,
     /// A key over `max_key_size`.
@@ -134,7 +136,7 @@ use ErrorCode as Code;
 use WriteOutcome::{NotDone, Unknown};
 
 /// Every code that this side knows. The numbers are for ever.
-pub const ERROR_CODES: [ErrorCodeInfo; 33] = [
+pub const ERROR_CODES: [ErrorCodeInfo; 34] = [
     info(Code::MalformedFrame, 1, "malformed-frame", false, NotDone),
     info(
         Code::UnsupportedVersion,
@@ -173,6 +175,7 @@ pub const ERROR_CODES: [ErrorCodeInfo; 33] = [
         NotDone,
     ),
     info(Code::ReloadRefused, 14, "reload-refused", false, NotDone),
+    info(Code::OutOfRange, 15, "out-of-range", false, NotDone),
     info(Code::EmptyKey, 20, "empty-key", false, NotDone),
     info(Code::KeyTooLarge, 21, "key-too-large", false, NotDone),
     info(Code::ValueTooLarge, 22, "value-too-large", false, NotDone),

@@ -47,7 +47,9 @@ mod token;
 pub use error::ProtocolError;
 pub use error_code::{ERROR_CODES, ErrorCode, ErrorCodeInfo, WriteOutcome};
 pub use frame::Frame;
-pub use operations::{ConfigItem, ReloadReport, SLOW_KEY_BYTES, SlowRequest, VerificationStatus};
+pub use operations::{
+    ConfigItem, LEAST_VERIFY_RATE, ReloadReport, SLOW_KEY_BYTES, SlowRequest, VerificationStatus,
+};
 pub use request::{BatchOperation, Expected, Request};
 pub use response::{CompactionReport, Entry, Limits, Response, ServerInfo, StatValue};
 pub use token::{MAX_TOKEN_SIZE, Token};

@@ -47,6 +47,9 @@ pub struct SlowRequest {
     pub peer: String,
 }
 
+/// The lowest rate of a verification, in bytes a second: below it one would take years.
+pub const LEAST_VERIFY_RATE: u64 = 1 << 20;
+
 /// How far the latest verification of the store's files is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VerificationStatus {
@@ -60,6 +63,12 @@ pub struct VerificationStatus {
     pub duration_ms: u64,
     /// Bytes that it has read.
     pub bytes: u64,
+    /// Bytes that there were to read when it began, about.
+    pub total_bytes: u64,
+    /// Bytes that it reads in a second, at most.
+    pub rate: u64,
+    /// Whether it was under way already when [`Request::VerifyStart`](crate::protocol::Request) asked for one.
+    pub joined: bool,
     /// What it came to: `sound`, `torn-tail`, `repairable`, `unreadable`, `damaged`, or `failed` when it
     /// could not be done; empty while it is under way.
     pub verdict: String,
@@ -140,9 +149,22 @@ impl VerificationStatus {
         out.u64(self.started_unix_s);
         out.u64(self.duration_ms);
         out.u64(self.bytes);
+        out.u64(self.total_bytes);
+        out.u64(self.rate);
+        out.bool(self.joined);
         out.text(&self.verdict);
         out.length(self.findings.len());
         self.findings.iter().for_each(|finding| out.text(finding));
+    }
+
+    /// How much of it is done, in percent, about: it also reads what is written meanwhile.
+    #[must_use]
+    pub fn percent(&self) -> u64 {
+        if !self.running {
+            return 100;
+        }
+        let percent = u128::from(self.bytes) * 100 / u128::from(self.total_bytes.max(1));
+        u64::try_from(percent).map_or(99, |percent| percent.min(99))
     }
 
     pub(super) fn read(fields: &mut Reader<'_>) -> Result<VerificationStatus, ProtocolError> {
@@ -152,6 +174,9 @@ impl VerificationStatus {
             started_unix_s: fields.u64("started_unix_s")?,
             duration_ms: fields.u64("duration_ms")?,
             bytes: fields.u64("bytes")?,
+            total_bytes: fields.u64("total_bytes")?,
+            rate: fields.u64("rate")?,
+            joined: fields.bool("joined")?,
             verdict: fields.text("verdict")?.to_owned(),
             findings: fields.list("findings", LEAST_NAME, |fields| {
                 Ok(fields.text("finding")?.to_owned())

@@ -466,7 +466,7 @@ impl<'a> Session<'a> {
             Request::Slowlog { limit } => Response::Slowlog(self.shared.slowlog.latest(*limit)),
             Request::VerifyStart { rate } => {
                 let started = self.shared.verification.start(&self.shared.engine, *rate);
-                Response::Verification(verification::begun(started)?)
+                verification::answer(started)?
             }
             Request::VerifyStatus => Response::Verification(self.shared.verification.status()),
             _ => Response::error(

@@ -63,6 +63,7 @@ pub use handle::Handle;
 pub use latency::OperationLatency;
 pub use listener::{BindError, Inherited, Listeners};
 pub use status::{Report, ServerFigures};
+pub use verification::VerificationFigures;
 
 /// Name and version, as hello answers them.
 pub(crate) const SERVER_NAME: &str = concat!("atlaskvd ", env!("CARGO_PKG_VERSION"));
@@ -85,6 +86,8 @@ pub struct Settings {
     pub slow_request: Option<Duration>,
     /// The most requests in the slow log.
     pub slowlog_entries: usize,
+    /// Bytes that a verification of the store's files reads in a second, at most.
+    pub verify_rate: u64,
     /// What requests may have, as hello answers it.
     pub limits: Limits,
     /// What TCP clients must present in hello before anything else; `None`: nothing. The Unix socket
@@ -122,7 +125,7 @@ impl Shared {
             budget: Budget::new(settings.max_inflight_bytes),
             latency: Latency::default(),
             slowlog: SlowLog::new(&settings),
-            verification: Arc::default(),
+            verification: Arc::new(Verification::new(settings.verify_rate)),
             settings: RwLock::new(Arc::new(settings)),
             registry: Arc::default(),
             gate: Gate::default(),
@@ -143,6 +146,7 @@ impl Shared {
     fn reconfigure(&self, settings: Settings) {
         self.budget.set_limit(settings.max_inflight_bytes);
         self.slowlog.reconfigure(&settings);
+        self.verification.set_limit(settings.verify_rate);
         let current = self.settings.write();
         *current.unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }

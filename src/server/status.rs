@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::Shared;
 use super::latency::OperationLatency;
 use super::stream::Plane;
+use super::verification::VerificationFigures;
 use crate::protocol::StatValue;
 use crate::storage::disk::count;
 use crate::storage::{RecoveryReport, Stats};
@@ -29,6 +30,8 @@ pub struct Report {
     pub engine: Stats,
     /// What the start found and did.
     pub recovery: RecoveryReport,
+    /// The latest verification of the store's files.
+    pub verification: VerificationFigures,
     /// How long requests took, for each operation that happened.
     pub latency: Vec<OperationLatency>,
 }
@@ -92,6 +95,7 @@ pub(super) fn report(shared: &Shared) -> Report {
         server: server(shared),
         engine: shared.engine.stats(),
         recovery: shared.engine.recovery_report().clone(),
+        verification: shared.verification.figures(),
         latency: shared.latency.operations(),
     }
 }
@@ -103,8 +107,8 @@ pub(super) fn figures(shared: &Shared) -> Vec<(String, StatValue)> {
     add("server", &report.server, &mut figures);
     add("engine", &report.engine, &mut figures);
     add("recovery", &report.recovery, &mut figures);
-    if let Some(verification) = shared.verification.figures() {
-        add("verification", &verification, &mut figures);
+    if report.verification.runs > 0 {
+        add("verification", &report.verification, &mut figures);
     }
     for latency in &report.latency {
         let figures_of_it = [

@@ -1,85 +1,157 @@
 //! The server's verification of its own store: one at a time, in a thread of its own, at a limited rate.
 
+mod outcome;
+
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+use thiserror::Error;
 
-use crate::logging::message;
-use crate::protocol::VerificationStatus;
-use crate::storage::disk::count;
-use crate::storage::verify::{Severity, Verdict, VerifyReport};
+use crate::protocol::{ErrorCode, LEAST_VERIFY_RATE, Response, VerificationStatus};
 use crate::storage::{self, Engine};
 
-/// Bytes read in a second, at most.
-const MOST_RATE: u64 = 32 << 20;
-/// Findings that are kept; all are in what `atlaskv-verify` prints.
-const MOST_FINDINGS: usize = 20;
-/// The verdict of a verification that could not be done.
-const FAILED: &str = "failed";
+/// How far behind its rate one may fall and catch up: waits that last too long must not lower the rate, and
+/// a disk that was slow for a while must not earn a burst.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// The latest verification.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Verification {
     state: Mutex<State>,
-    stopped: Condvar,
+    changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// Bytes that any may read in a second.
+    limit: u64,
     status: VerificationStatus,
-    /// When the one under way began, and how many bytes it may read in a second.
-    under_way: Option<(Instant, u64)>,
+    under_way: Option<Run>,
+    ended: Ended,
+    /// Bytes that all have read.
+    read_bytes: u64,
     stopping: bool,
 }
 
-/// The figures of the latest verification that has ended; absent before the first.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct VerificationFigures {
-    running: bool,
-    started_unix_s: u64,
-    duration_ms: u64,
-    bytes: u64,
+/// One that is under way.
+#[derive(Debug)]
+struct Run {
+    began: Instant,
+    /// The rate that it was asked for with, which only lowers the limit.
+    asked: u64,
+    /// Since when, and since how many bytes, it keeps the rate in force.
+    paced: (Instant, u64),
+}
+
+/// The latest that came to an end.
+#[derive(Debug, Clone, Default)]
+struct Ended {
+    unix_s: u64,
     verdict: String,
     findings: u64,
 }
 
+/// The figures of verifications since the server started.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct VerificationFigures {
+    /// How many were begun; 0: of the latest there is nothing to tell.
+    pub runs: u64,
+    /// Whether one is under way.
+    pub running: bool,
+    /// When the latest began, in seconds since 1970.
+    pub started_unix_s: u64,
+    /// How long it took, or takes already, in milliseconds.
+    pub duration_ms: u64,
+    /// Bytes that it has read.
+    pub bytes: u64,
+    /// Bytes that there were to read when it began, about.
+    pub total_bytes: u64,
+    /// Bytes that it reads in a second, at most.
+    pub rate: u64,
+    /// When the latest that came to an end did, in seconds since 1970; 0: none has.
+    pub ended_unix_s: u64,
+    /// What that one came to, as [`VerificationStatus::verdict`] names it; empty: none has ended.
+    pub verdict: String,
+    /// How much of what that one found is worse than a note.
+    pub findings: u64,
+    /// Bytes that all have read.
+    #[serde(skip)]
+    pub read_bytes: u64,
+}
+
+/// Why a verification was not begun.
+#[derive(Debug, Error)]
+pub(super) enum NotBegun {
+    /// The rate asked for is too low.
+    #[error(
+        "a verification reads at least {LEAST_VERIFY_RATE} bytes in a second, not {0}: ask for more, or for \
+         no rate"
+    )]
+    TooSlow(u64),
+    /// There is no thread for it.
+    #[error("cannot start a thread: {0}")]
+    NoThread(io::Error),
+}
+
 impl Verification {
+    /// None yet; those to come read at most `limit` bytes in a second.
+    pub(super) fn new(limit: u64) -> Verification {
+        let state = State {
+            limit,
+            status: VerificationStatus::default(),
+            under_way: None,
+            ended: Ended::default(),
+            read_bytes: 0,
+            stopping: false,
+        };
+        Verification {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins one, unless one is under way, whose asker joins it; `rate` may lower the rate.
+    /// Begins one, unless one is under way, whose asker joins it; `rate` lowers the rate, 0 does not.
     ///
     /// # Errors
-    /// What the operating system says when there is no thread for it.
+    /// [`NotBegun`]; nothing has changed then.
     pub(super) fn start(
         self: &Arc<Self>,
         engine: &Arc<Engine>,
         rate: u64,
-    ) -> io::Result<VerificationStatus> {
+    ) -> Result<VerificationStatus, NotBegun> {
+        if rate != 0 && rate < LEAST_VERIFY_RATE {
+            return Err(NotBegun::TooSlow(rate));
+        }
+        let total_bytes = engine.bytes_to_verify();
         let mut state = self.lock();
         if state.under_way.is_some() || state.stopping {
-            return Ok(state.told());
+            let mut told = state.told();
+            told.joined = state.under_way.is_some();
+            return Ok(told);
         }
         let (this, engine) = (Arc::clone(self), Arc::clone(engine));
         // It waits for the lock until the state says that it runs.
-        thread::Builder::new()
-            .name("verify".to_owned())
-            .spawn(move || this.run(&engine))?;
-        let rate = if rate == 0 {
-            MOST_RATE
-        } else {
-            rate.min(MOST_RATE)
-        };
-        state.under_way = Some((Instant::now(), rate));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let thread = thread::Builder::new().name("verify".to_owned());
+        let thread = thread.spawn(move || this.run(&engine));
+        thread.map_err(NotBegun::NoThread)?;
+        let began = Instant::now();
+        state.under_way = Some(Run {
+            began,
+            asked: if rate == 0 { u64::MAX } else { rate },
+            paced: (began, 0),
+        });
         state.status = VerificationStatus {
             runs: state.status.runs + 1,
             running: true,
-            started_unix_s: now.unwrap_or_default().as_secs(),
+            started_unix_s: unix_now(),
+            total_bytes,
             ..VerificationStatus::default()
         };
         Ok(state.told())
@@ -90,22 +162,40 @@ impl Verification {
         self.lock().told()
     }
 
-    pub(super) fn figures(&self) -> Option<VerificationFigures> {
-        let status = self.status();
-        (status.runs > 0).then(|| VerificationFigures {
+    pub(super) fn figures(&self) -> VerificationFigures {
+        let state = self.lock();
+        let status = state.told();
+        VerificationFigures {
+            runs: status.runs,
             running: status.running,
             started_unix_s: status.started_unix_s,
             duration_ms: status.duration_ms,
             bytes: status.bytes,
-            verdict: status.verdict,
-            findings: count(status.findings.len()),
-        })
+            total_bytes: status.total_bytes,
+            rate: status.rate,
+            ended_unix_s: state.ended.unix_s,
+            verdict: state.ended.verdict.clone(),
+            findings: state.ended.findings,
+            read_bytes: state.read_bytes,
+        }
+    }
+
+    /// Another limit, for the one under way too.
+    pub(super) fn set_limit(&self, limit: u64) {
+        let mut state = self.lock();
+        state.limit = limit;
+        let bytes = state.status.bytes;
+        if let Some(run) = &mut state.under_way {
+            run.paced = (Instant::now(), bytes);
+        }
+        drop(state);
+        self.changed.notify_all();
     }
 
     /// Ends the one under way at its next read, and begins none any more.
     pub(super) fn stop(&self) {
         self.lock().stopping = true;
-        self.stopped.notify_all();
+        self.changed.notify_all();
     }
 
     fn run(self: &Arc<Self>, engine: &Engine) {
@@ -113,24 +203,28 @@ impl Verification {
             let this = Arc::clone(self);
             move |bytes| this.pace(bytes)
         };
-        let outcome = engine.verify(Arc::new(pace));
+        let verified = engine.verify(Arc::new(pace));
         let mut state = self.lock();
         let stopped = state.stopping;
-        let (verdict, findings) = match outcome {
-            // What the end of the server has cut short says nothing.
-            _ if stopped => (FAILED.to_owned(), vec!["the server stops".to_owned()]),
-            Ok(report) => (verdict(&report).to_owned(), findings(&report)),
-            Err(error) => (FAILED.to_owned(), vec![error.to_string()]),
+        // What the end of the server has cut short says nothing.
+        let verified = (!stopped).then_some(verified);
+        let (verdict, findings, count) = outcome::of(verified);
+        state.status = VerificationStatus {
+            running: false,
+            verdict: verdict.to_owned(),
+            findings,
+            ..state.told()
         };
-        state.status.duration_ms = state.elapsed_ms();
-        state.status.running = false;
-        state.status.verdict = verdict;
-        state.status.findings = findings;
+        state.ended = Ended {
+            unix_s: unix_now(),
+            verdict: verdict.to_owned(),
+            findings: count,
+        };
         state.under_way = None;
         let status = state.status.clone();
         drop(state);
         if !stopped {
-            tell(&status);
+            outcome::tell(&status);
         }
     }
 
@@ -138,115 +232,151 @@ impl Verification {
     fn pace(&self, bytes: u64) -> io::Result<()> {
         let mut state = self.lock();
         state.status.bytes = state.status.bytes.saturating_add(bytes);
-        let wait = state.under_way.map_or(Duration::ZERO, |(began, rate)| {
-            due(state.status.bytes, rate).saturating_sub(began.elapsed())
-        });
-        let waited = self
-            .stopped
-            .wait_timeout_while(state, wait, |state| !state.stopping);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.stopping {
-            return Err(io::Error::other("the server stops"));
+        state.read_bytes = state.read_bytes.saturating_add(bytes);
+        loop {
+            if state.stopping {
+                return Err(io::Error::other("the server stops"));
+            }
+            let wait = state.owed(Instant::now());
+            if wait.is_zero() {
+                return Ok(());
+            }
+            let waited = self.changed.wait_timeout(state, wait);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        Ok(())
     }
 }
 
 impl State {
-    fn elapsed_ms(&self) -> u64 {
-        let elapsed = self.under_way.map(|(began, _)| began.elapsed());
-        let elapsed = elapsed.unwrap_or_default().as_millis();
-        u64::try_from(elapsed).unwrap_or(u64::MAX)
+    /// Bytes that the one under way may read in a second.
+    fn rate(&self) -> Option<u64> {
+        let run = self.under_way.as_ref();
+        run.map(|run| run.asked.min(self.limit))
+    }
+
+    /// How long the one under way has to wait for what it has read.
+    fn owed(&mut self, now: Instant) -> Duration {
+        let rate = self.rate().unwrap_or(u64::MAX);
+        let bytes = self.status.bytes;
+        let Some(run) = &mut self.under_way else {
+            return Duration::ZERO;
+        };
+        let (since, before) = run.paced;
+        let (due, took) = (due(bytes.saturating_sub(before), rate), now - since);
+        if took.saturating_sub(due) > CATCH_UP {
+            run.paced = (now.checked_sub(CATCH_UP).unwrap_or(now), bytes);
+        }
+        due.saturating_sub(took)
     }
 
     fn told(&self) -> VerificationStatus {
         let mut status = self.status.clone();
-        if status.running {
-            status.duration_ms = self.elapsed_ms();
+        if let Some(run) = &self.under_way {
+            let elapsed = run.began.elapsed().as_millis();
+            status.duration_ms = u64::try_from(elapsed).unwrap_or(u64::MAX);
         }
+        status.rate = self.rate().unwrap_or(status.rate);
         status
     }
 }
 
-/// From its begin on, when a verification of this rate has read so many bytes.
+fn unix_now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default().as_secs()
+}
+
+/// How long a verification of this rate takes for so many bytes.
 fn due(bytes: u64, rate: u64) -> Duration {
     let microseconds = u128::from(bytes) * 1_000_000 / u128::from(rate.max(1));
     Duration::from_micros(u64::try_from(microseconds).unwrap_or(u64::MAX))
 }
 
-fn verdict(report: &VerifyReport) -> &'static str {
-    match report.verdict {
-        Verdict::Sound => "sound",
-        Verdict::TornTail => "torn-tail",
-        Verdict::Repairable => "repairable",
-        Verdict::Unreadable => "unreadable",
-        Verdict::Damaged => "damaged",
+/// The answer to a request that began one, or did not.
+pub(super) fn answer(started: Result<VerificationStatus, NotBegun>) -> storage::Result<Response> {
+    match started {
+        Ok(status) => Ok(Response::Verification(status)),
+        Err(refusal @ NotBegun::TooSlow(_)) => {
+            Ok(Response::error(ErrorCode::OutOfRange, refusal.to_string()))
+        }
+        Err(NotBegun::NoThread(source)) => Err(storage::AtlasError::Io {
+            operation: "start a thread for",
+            path: "verifying".into(),
+            source,
+        }),
     }
-}
-
-fn findings(report: &VerifyReport) -> Vec<String> {
-    let files = report.files.iter();
-    let all = files.flat_map(|file| file.findings.iter().map(move |finding| (file, finding)));
-    let bad = all.filter(|(_, finding)| finding.severity > Severity::Note);
-    let sentences = bad.map(|(file, finding)| {
-        let place = finding.offset.map(|offset| format!(", offset {offset}"));
-        let place = place.unwrap_or_default();
-        format!(
-            "{}{place}: {}; {}",
-            file.name, finding.detail, finding.meaning
-        )
-    });
-    sentences.take(MOST_FINDINGS).collect()
-}
-
-fn tell(status: &VerificationStatus) {
-    let (verdict, bytes) = (status.verdict.as_str(), status.bytes);
-    let seconds = status.duration_ms / 1000;
-    let findings = status.findings.join("; ");
-    if matches!(verdict, "sound" | "torn-tail") {
-        log::info!(
-            message_id = message::VERIFIED, verdict, bytes;
-            "verified the store's files: {verdict}, {bytes} bytes read in {seconds} s"
-        );
-    } else {
-        log::error!(
-            message_id = message::VERIFY_FOUND, verdict, findings = findings.as_str();
-            "verifying the store's files found: {verdict}: {findings}"
-        );
-    }
-}
-
-/// The answer to a request about a verification.
-pub(super) fn begun(
-    started: io::Result<VerificationStatus>,
-) -> storage::Result<VerificationStatus> {
-    started.map_err(|error| storage::AtlasError::Io {
-        operation: "start a thread for",
-        path: "verifying".into(),
-        source: error,
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// One that is under way, though nobody reads.
+    fn begun(limit: u64, asked: u64) -> (Verification, Instant) {
+        let verification = Verification::new(limit);
+        let began = Instant::now();
+        verification.lock().under_way = Some(Run {
+            began,
+            asked,
+            paced: (began, 0),
+        });
+        (verification, began)
+    }
+
     #[test]
     fn bytes_are_due_by_the_rate() {
         assert_eq!(due(0, 10), Duration::ZERO);
-        assert_eq!(due(64 << 20, 32 << 20), Duration::from_secs(2));
+        assert_eq!(due(64 << 20, 32 << 20), 2 * SECOND);
         assert_eq!(due(u64::MAX, 0), Duration::from_micros(u64::MAX));
     }
 
     #[test]
-    fn a_stop_ends_a_wait_at_once() {
-        let verification = Arc::new(Verification::default());
-        verification.lock().under_way = Some((Instant::now(), 1));
-        thread::scope(|scope| {
-            // A billion bytes at one in a second: only the stop ends that.
-            let waiting = scope.spawn(|| verification.pace(1_000_000_000));
-            verification.stop();
-            assert!(waiting.join().unwrap().is_err());
-        });
+    fn a_rate_only_lowers_the_limit_and_a_new_limit_holds_at_once() {
+        for (limit, asked, rate) in [(100, u64::MAX, 100), (100, 50, 50), (100, 500, 100)] {
+            let (verification, _) = begun(limit, asked);
+            assert_eq!(verification.status().rate, rate);
+            verification.set_limit(10);
+            assert_eq!(verification.status().rate, 10);
+        }
+        let (verification, began) = begun(100, u64::MAX);
+        let mut state = verification.lock();
+        state.status.bytes = 1000;
+        assert_eq!(state.owed(began), 10 * SECOND);
+        drop(state);
+        // What was read before is past: nothing is owed for it, at a lower rate either.
+        verification.set_limit(1);
+        assert_eq!(verification.lock().owed(Instant::now()), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_slow_disk_earns_no_burst_and_a_late_waking_costs_nothing() {
+        let (verification, began) = begun(100, u64::MAX);
+        let mut state = verification.lock();
+        state.status.bytes = 100;
+        let late = began + SECOND + SECOND / 2;
+        assert_eq!(state.owed(late), Duration::ZERO);
+        state.status.bytes = 200;
+        assert_eq!(state.owed(late), SECOND / 2);
+        assert_eq!(state.owed(began + 60 * SECOND), Duration::ZERO);
+        state.status.bytes = 500;
+        assert_eq!(state.owed(began + 60 * SECOND), 3 * SECOND - CATCH_UP);
+    }
+
+    #[test]
+    fn a_new_limit_and_a_stop_end_a_wait_at_once() {
+        for stops in [false, true] {
+            let (verification, _) = begun(1, u64::MAX);
+            thread::scope(|scope| {
+                // A billion bytes at one in a second: only the other thread ends that.
+                let waiting = scope.spawn(|| verification.pace(1_000_000_000));
+                if stops {
+                    verification.stop();
+                } else {
+                    verification.set_limit(u64::MAX);
+                }
+                assert_eq!(waiting.join().unwrap().is_err(), stops);
+            });
+        }
     }
 }

@@ -19,7 +19,7 @@ use super::table::Table;
 use super::{CompactionSummary, DirEntry, Engine, Options, RecoveryReport, recovery, verify};
 
 /// An operation takes at most so many bytes more in a table than in the log.
-const TABLE_OVERHEAD: u64 = 32;
+pub(super) const TABLE_OVERHEAD: u64 = 32;
 /// Room for what is not counted: blocks that are not full, names, a manifest that grows by a table.
 const SPARE: u64 = 256 * 1024;
 

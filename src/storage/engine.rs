@@ -369,6 +369,12 @@ impl Engine {
         verify::verify(&disk, &self.core.dir, VerifyOptions::default())
     }
 
+    /// Bytes that [`Engine::verify`] has to read, about.
+    #[must_use]
+    pub fn bytes_to_verify(&self) -> u64 {
+        verify::bytes_to_read(&*self.core.disk, &self.core.dir)
+    }
+
     /// The files in quarantine.
     ///
     /// # Errors

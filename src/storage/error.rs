@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use thiserror::Error;
 
 use super::Lsn;
@@ -307,12 +308,47 @@ impl AtlasError {
         }
     }
 
-    /// Whether nothing is broken: there is no room, or the file system takes no writes.
+    /// Whether nothing is broken: there is no room, the file system takes no writes, or whoever asks may
+    /// not do this.
     pub(crate) fn is_refusal(&self) -> bool {
-        let is_read_only = matches!(self, AtlasError::Io { source, .. }
-            if source.kind() == io::ErrorKind::ReadOnlyFilesystem);
-        is_read_only || self.is_out_of_space()
+        let AtlasError::Io { source, .. } = self else {
+            return self.is_out_of_space();
+        };
+        let is_forbidden = matches!(
+            source.kind(),
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+        );
+        is_forbidden || is_refused(source) || self.is_out_of_space()
     }
+
+    /// Whether the disk, or the file system on it, failed to give bytes or to take them.
+    pub(crate) fn is_disk_failure(&self) -> bool {
+        const FAILURES: [Errno; 7] = [
+            Errno::IO,
+            Errno::NODATA,
+            Errno::REMOTEIO,
+            Errno::ILSEQ,
+            Errno::BADMSG,
+            Errno::UCLEAN,
+            Errno::TIMEDOUT,
+        ];
+        matches!(self, AtlasError::Io { source, .. }
+            if Errno::from_io_error(source).is_some_and(|errno| FAILURES.contains(&errno)))
+    }
+}
+
+/// A file that is left alone, though the operating system would let us.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct Refused(&'static str);
+
+/// The error of a disk that leaves a file alone.
+pub(crate) fn refused(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, Refused(why))
+}
+
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.get_ref(), Some(source) if source.is::<Refused>())
 }
 
 /// What to do about a refusal of the operating system that no retry mends; empty for other errors.

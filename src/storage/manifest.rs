@@ -35,6 +35,9 @@ pub(crate) const MAX_NUMBER: u64 = 1 << 60;
 /// Ends of past epochs that are remembered; a million starts need not make the manifest large.
 const MAX_PAST_EPOCHS: usize = 4096;
 
+/// In a larger manifest no single bit is looked for: it would take many seconds.
+const MAX_MENDED: usize = 16 * 1024 * 1024;
+
 const MAGIC: [u8; 8] = *b"ATLASMAN";
 const VERSION_AT: usize = MAGIC.len();
 const CRC_AT: usize = VERSION_AT + 4;
@@ -234,6 +237,18 @@ impl Manifest {
 
     /// Reads the manifest of `dir`; `None` when there is none.
     pub(crate) fn load(disk: &dyn Disk, dir: &Path) -> Result<Option<Manifest>> {
+        let bytes = Manifest::read(disk, dir)?;
+        let path = dir.join(file_name::MANIFEST);
+        bytes
+            .map(|bytes| Manifest::decode(&path, &bytes))
+            .transpose()
+    }
+
+    /// The bytes of the manifest of `dir`, whatever they are worth; `None` when there is none.
+    ///
+    /// # Errors
+    /// `Io`; `Corrupt` when they are more than any manifest has.
+    pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Vec<u8>>> {
         let path = dir.join(file_name::MANIFEST);
         let file = match disk.open(&path) {
             Ok(file) => file,
@@ -252,7 +267,18 @@ impl Manifest {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         let read = disk::read_full(&*file, &mut bytes, 0).map_err(read_error)?;
         bytes.truncate(read);
-        Manifest::decode(&path, &bytes).map(Some)
+        Ok(Some(bytes))
+    }
+
+    /// The manifest that these bytes are when one bit of them is set right, and that bit's number. There is at
+    /// most one whose change lets the checksum hold; of bytes damaged otherwise there is one by chance in
+    /// 2^32 / (8 * length) times, and it must still say something possible.
+    pub(crate) fn mend(path: &Path, bytes: &[u8]) -> Option<(Manifest, usize)> {
+        let bit = flipped_bit(bytes)?;
+        let mut mended = bytes.to_vec();
+        *mended.get_mut(bit / 8)? ^= 1 << (bit % 8);
+        let manifest = Manifest::decode(path, &mended).ok()?;
+        Some((manifest, bit))
     }
 
     /// Makes what a crash may have left half durable of the last replacement durable: reading it back
@@ -300,6 +326,34 @@ impl Manifest {
     }
 }
 
+/// The bit without whose change the checksum does not hold, if it is one. A CRC is linear: what a flipped bit
+/// changes in it depends only on how many bytes follow.
+fn flipped_bit(bytes: &[u8]) -> Option<usize> {
+    let stated = codec::u32_at(bytes, CRC_AT).filter(|_| bytes.len() <= MAX_MENDED)?;
+    let (head, rest) = (bytes.get(..CRC_AT)?, bytes.get(LENGTH_AT..)?);
+    let difference = stated ^ Checksum::new().add(head).add(rest).finish();
+    if difference == 0 {
+        return None;
+    }
+    if difference.is_power_of_two() {
+        return usize::try_from(difference.trailing_zeros())
+            .ok()
+            .map(|bit| CRC_AT * 8 + bit);
+    }
+    let mut none = Checksum::new().add(&[0]);
+    let mut flipped = [0, 1, 2, 3, 4, 5, 6, 7].map(|bit| Checksum::new().add(&[1 << bit]));
+    for at in (LENGTH_AT..bytes.len()).rev().chain((0..CRC_AT).rev()) {
+        let without = none.clone().finish();
+        let is_it = |sum: &Checksum| sum.clone().finish() ^ without == difference;
+        if let Some(bit) = flipped.iter().position(is_it) {
+            return Some(at * 8 + bit);
+        }
+        none = none.add(&[0]);
+        flipped = flipped.map(|sum| sum.add(&[0]));
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,9 +382,16 @@ mod tests {
         for bit in 0..bytes.len() * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert!(Manifest::decode(path, &bytes).is_err(), "bit {bit}");
+            assert_eq!(
+                Manifest::mend(path, &bytes),
+                Some((sample(), bit)),
+                "bit {bit}"
+            );
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
+        assert_eq!(Manifest::mend(path, &bytes), None, "nothing is wrong");
         for end in 0..bytes.len() {
+            assert_eq!(Manifest::mend(path, &bytes[..end]), None, "cut at {end}");
             assert!(
                 Manifest::decode(path, &bytes[..end]).is_err(),
                 "cut at {end}"

@@ -45,6 +45,7 @@ mod table;
 pub mod verify;
 mod view;
 mod wal;
+mod words;
 mod write;
 
 pub use compact_offline::{
@@ -63,3 +64,4 @@ pub use probe::Stuck;
 pub use recovery::RecoveryReport;
 pub use scan::{Page, Scan, ScanRange};
 pub use stats::{CompactionSummary, QuarantinedFile, Stats};
+pub(crate) use words::counted;

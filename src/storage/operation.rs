@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Lsn;
 
+/// No key of any store is longer: the upper end of the option `max_key_size`.
+pub(crate) const LONGEST_KEY: usize = 1 << 20;
+
 /// One change to one key. Encoded in the log: variants in this order, fields in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation<'a> {

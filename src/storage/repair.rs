@@ -11,25 +11,37 @@
 //!   to have been synced, and what follows that without a gap. Nothing beyond such a gap is provable, and
 //!   any start would cut it.
 //!
-//! A manifest that is missing or damaged is not made anew: the plan fails as a start would.
+//! - A manifest that is missing, damaged, or does not fit the data is made anew from the files ([`rebuild`]);
+//!   one with a single flipped bit is set right.
 
 mod carry_out;
+mod evidence;
 mod log;
 mod plan;
+mod rebuild;
 mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 
 use std::path::{Path, PathBuf};
 
-use super::disk::Disk;
+use super::disk::{Disk, count};
 use super::error::{AtlasError, Result};
 use super::file_name::{self, FileName};
 use super::manifest::{self, Manifest, Move};
+use super::verify::consistency;
+use super::wal::HEADER_SIZE;
+use super::wal::reader::SegmentReader;
 use super::{DirEntry, DirLock, QuarantinedFile, quarantine, recovery};
 
 pub use plan::{FileAction, KeySpan, Loss, LsnSpan, PlannedFile, RepairOutcome, RepairPlan};
 
+use evidence::Remains;
 use log::LogPlan;
 use plan::Findings;
+use rebuild::Ruins;
 use tables::TablePlan;
 
 /// What the names of a repair's originals begin with.
@@ -40,8 +52,13 @@ pub struct Repair<'a> {
     disk: &'a dyn Disk,
     dir: PathBuf,
     _lock: DirLock,
+    /// The one to go by: the one that is there, or one made anew.
     manifest: Manifest,
+    /// Whether one is there, sound or not.
+    has_manifest: bool,
     files: Vec<DirEntry>,
+    /// Tables of a repair that was interrupted before.
+    unfinished: BTreeSet<String>,
     tables: Vec<TablePlan>,
     log: Option<LogPlan>,
     /// What is moved to quarantine, once the new manifest is durable.
@@ -73,21 +90,32 @@ impl<'a> Repair<'a> {
     /// Locks the directory, reads all of it and plans; nothing is changed.
     ///
     /// # Errors
-    /// `Locked`; `InvalidOption` when the directory holds no store; `MissingManifest`, or `Corrupt` when
-    /// the manifest is damaged; `NewerFormat`; `Io` when anything cannot be read: nobody knows what stands
-    /// there.
+    /// `Locked`; `InvalidOption` when the directory holds no store; `NewerFormat`; `Io` when anything cannot
+    /// be read: nobody knows what stands there.
     pub fn prepare(disk: &'a dyn Disk, dir: &Path) -> Result<Repair<'a>> {
         check_is_store(dir, &recovery::list(disk, dir)?)?;
         let lock = disk.lock(dir)?;
         let files = recovery::list(disk, dir)?;
-        let Some(manifest) = Manifest::load(disk, dir)? else {
-            let path = dir.to_path_buf();
-            return Err(AtlasError::MissingManifest { path });
-        };
-        let mut findings = Findings::default();
-        let tables = tables::plan(disk, dir, &manifest, &files, &mut findings)?;
-        let log = log::plan(disk, dir, &manifest, &files, &mut findings)?;
         let kept = quarantine::list(disk, dir)?;
+        let mut findings = Findings::default();
+        let sought = Sought {
+            disk,
+            dir,
+            files: &files,
+            kept: &kept,
+        };
+        let (manifest, is_rebuilt) = sought.manifest(&mut findings)?;
+        let tables = tables::plan(disk, dir, &manifest, &files, &mut findings)?;
+        let log = match is_rebuilt {
+            true => Some(log::plan_rebuilt(
+                disk,
+                dir,
+                &manifest,
+                &files,
+                &mut findings,
+            )?),
+            false => log::plan(disk, dir, &manifest, &files, &mut findings)?,
+        };
         let number = number(&kept, &manifest);
         let replaced = (tables.as_slice(), log.is_some());
         let moves = moves(&manifest, (&files, &kept), replaced, number);
@@ -98,6 +126,8 @@ impl<'a> Repair<'a> {
             dir: dir.to_path_buf(),
             _lock: lock,
             manifest,
+            has_manifest: files.iter().any(|file| file.name == file_name::MANIFEST),
+            unfinished: evidence::unfinished(disk, dir, &files)?,
             files,
             tables,
             log,
@@ -126,6 +156,114 @@ impl<'a> Repair<'a> {
             });
         }
         carry_out::carry_out(self)
+    }
+}
+
+/// Where a manifest to go by is sought.
+struct Sought<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    files: &'a [DirEntry],
+    kept: &'a [QuarantinedFile],
+}
+
+/// Why a manifest is not believed though its checksum holds.
+enum Distrust {
+    Contradiction(String),
+    /// It was restored from an older copy of the directory, say.
+    Older(String),
+}
+
+impl Sought<'_> {
+    /// The manifest there is, one with a bit of it set right, or one made anew from the files, and whether it
+    /// is the last.
+    fn manifest(&self, findings: &mut Findings) -> Result<(Manifest, bool)> {
+        let path = self.dir.join(file_name::MANIFEST);
+        let bytes = match Manifest::read(self.disk, self.dir) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => {
+                return self.rebuild("there is no manifest", Remains::default(), findings);
+            }
+            // It is larger than any, so that nothing of it is read.
+            Err(AtlasError::Corrupt { .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let why = match Manifest::decode(&path, &bytes) {
+            Ok(manifest) => match self.distrust(&manifest)? {
+                None => return Ok((manifest, false)),
+                // Of the files that came later it knows nothing.
+                Some(Distrust::Older(why)) => {
+                    return self.rebuild(&why, Remains::default(), findings);
+                }
+                Some(Distrust::Contradiction(why)) => why,
+            },
+            Err(AtlasError::Corrupt { detail, .. }) => {
+                if let Some((manifest, bit)) = Manifest::mend(&path, &bytes)
+                    && self.distrust(&manifest)?.is_none()
+                {
+                    findings.mended(bit);
+                    return Ok((manifest, false));
+                }
+                format!("the manifest is damaged: {detail}")
+            }
+            Err(error) => return Err(error),
+        };
+        self.rebuild(&why, Remains(bytes), findings)
+    }
+
+    fn rebuild(
+        &self,
+        why: &str,
+        remains: Remains,
+        findings: &mut Findings,
+    ) -> Result<(Manifest, bool)> {
+        let ruins = Ruins {
+            disk: self.disk,
+            dir: self.dir,
+            files: self.files,
+            kept: self.kept,
+            remains,
+        };
+        let name = file_name::MANIFEST.to_owned();
+        findings.file(name, FileAction::Rewrite, None, why);
+        let manifest = ruins.rebuild(why, findings)?;
+        findings.bytes_to_write += count(manifest.encode().len());
+        Ok((manifest, true))
+    }
+
+    /// Why a manifest whose checksum holds is not the one of these data.
+    fn distrust(&self, manifest: &Manifest) -> Result<Option<Distrust>> {
+        if let Some(finding) = consistency::check(manifest).into_iter().next() {
+            let detail = finding.detail;
+            return Ok(Some(Distrust::Contradiction(format!(
+                "the manifest contradicts itself: {detail}"
+            ))));
+        }
+        for file in self.files {
+            // An entry is written only after a manifest that names the segment is durable.
+            if let FileName::Segment(number) = file_name::parse(&file.name)
+                && (manifest.next_file_number..manifest::MAX_NUMBER / 2).contains(&number)
+                && self.has_entries(number, manifest.database_id)?
+            {
+                let detail = format!("{} was made after it", file.name);
+                return Ok(Some(Distrust::Older(format!(
+                    "the manifest is older than the data: {detail}"
+                ))));
+            }
+        }
+        Ok(None)
+    }
+
+    fn has_entries(&self, number: u64, database_id: [u8; 16]) -> Result<bool> {
+        let mut reader = match SegmentReader::open(self.disk, self.dir, number) {
+            Ok(reader) => reader,
+            Err(error @ (AtlasError::Io { .. } | AtlasError::NewerFormat { .. })) => {
+                return Err(error);
+            }
+            Err(_) => return Ok(false),
+        };
+        let is_ours = reader.header().database_id == database_id;
+        Ok(is_ours && reader.find_entry(count(HEADER_SIZE))?.is_some())
     }
 }
 

@@ -45,6 +45,13 @@ pub(crate) struct Replayed {
     pub(crate) operations: u64,
 }
 
+impl Replayed {
+    /// The tables without their indexes.
+    pub(crate) fn infos(self) -> Vec<TableInfo> {
+        self.tables.into_iter().map(|(info, _)| info).collect()
+    }
+}
+
 impl<'a> Replay<'a> {
     pub(crate) fn new(disk: &'a dyn Disk, dir: &'a Path, memtable_size: usize) -> Replay<'a> {
         Replay {
@@ -101,6 +108,11 @@ impl<'a> Replay<'a> {
         self.replayed.tables.extend(table);
         progress.reach(self.bytes);
         Ok(())
+    }
+
+    /// The tables written so far, their indexes dropped.
+    pub(crate) fn take_tables(&mut self) -> Vec<TableInfo> {
+        std::mem::take(&mut self.replayed).infos()
     }
 
     /// Writes the rest to a table.

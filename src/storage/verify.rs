@@ -8,7 +8,7 @@
 //! files belong.
 
 mod access;
-mod consistency;
+pub(super) mod consistency;
 mod contents;
 mod paced;
 mod report;
@@ -20,12 +20,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::disk::Disk;
+use super::disk::{Disk, count};
 use super::error::{AtlasError, Result};
 use super::file_name::{self, FileName};
 use super::manifest::Manifest;
 use super::table::TableInfo;
-use super::{DirEntry, Lsn, quarantine, recovery};
+use super::{DirEntry, Lsn, counted, quarantine, recovery};
 
 pub use paced::Pace;
 pub(crate) use paced::PacedDisk;
@@ -74,6 +74,22 @@ pub fn verify(disk: &dyn Disk, dir: &Path, options: VerifyOptions) -> Result<Ver
         report,
     };
     verification.run(manifest)
+}
+
+/// Bytes of the tables and segments in a directory: what there is to read, about. What cannot be listed
+/// counts as nothing.
+pub fn bytes_to_read(disk: &dyn Disk, dir: &Path) -> u64 {
+    let files = disk.list(dir).unwrap_or_default();
+    let read = files
+        .iter()
+        .filter(|file| is_read_whole(Path::new(&file.name)));
+    read.map(|file| file.length).sum()
+}
+
+/// Whether a file of this name is a table or a segment, read from its first byte to its last.
+pub(crate) fn is_read_whole(path: &Path) -> bool {
+    let kind = path.extension();
+    kind.is_some_and(|kind| kind == "sst" || kind == "log")
 }
 
 /// The refusal of a directory that holds neither a manifest nor data files.
@@ -290,8 +306,9 @@ impl Verification<'_> {
         if !kept.is_empty() {
             let bytes: u64 = kept.iter().map(|file| file.bytes).sum();
             self.report.notes.push(format!(
-                "quarantine/ holds {} files of {bytes} bytes, which an earlier start set aside",
-                kept.len()
+                "quarantine/ holds {} of {}, which an earlier start or a repair set aside",
+                counted(count(kept.len()), "file"),
+                counted(bytes, "byte")
             ));
         }
         if !self.options.quick {

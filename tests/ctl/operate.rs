@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use atlaskv::client::{Client, ClientError, ClientOptions};
+use atlaskv::protocol::ErrorCode;
 use serde_json::Value;
 
 use crate::harness::{CTL, Daemon, run};
@@ -279,7 +281,8 @@ fn a_daemon_verifies_its_own_files() {
     let begun = daemon.run(&["--format", "json", "verify", "--no-wait"]);
     assert_eq!(begun.document()["ok"], true);
     // It joins what may be under way still, which is sound.
-    daemon.well(&["verify"]);
+    let joined = daemon.run(&["verify"]);
+    assert_eq!(joined.code, 0, "{joined:?}");
 
     let data = daemon.path("atlaskv-data");
     let files = fs::read_dir(&data)
@@ -312,14 +315,62 @@ fn a_daemon_verifies_its_own_files() {
 #[test]
 fn a_slow_verification_is_joined_and_holds_nothing_up() {
     let daemon = Daemon::start();
-    // At a byte in a second it would take hours.
-    daemon.well(&["verify", "--rate", "1", "--no-wait"]);
-    let again = daemon
-        .run(&["--format", "json", "verify", "--no-wait"])
-        .document();
-    assert_eq!(again["verification"]["running"], true);
+    // The segment alone has 64 MiB: longer than a minute, and nobody waits for it.
+    let told = daemon.well(&["verify", "--rate", "1MiB", "--no-wait"]);
+    assert!(
+        told.contains("at most 1048576 (1.0 MiB) in a second"),
+        "{told}"
+    );
+    let again = ["verify", "--rate", "2 MiB", "--no-wait"];
+    let told = daemon.run(&again).stderr;
+    assert!(
+        told.contains("already running, at 1048576 (1.0 MiB) bytes in a second at most"),
+        "{told}"
+    );
+    let again = daemon.run(&[&["--format", "json"], &again[..]].concat());
+    assert_eq!((again.code, again.stderr.as_str()), (0, ""));
+    let again = &again.document()["verification"];
+    assert_eq!(again["running"], true);
+    assert_eq!(
+        (&again["joined"], &again["rate"]),
+        (&true.into(), &(1 << 20).into())
+    );
+    assert!(again["percent"].as_u64().unwrap() < 100, "{again}");
     daemon.well(&["put", "k", "v"]);
     assert_eq!(daemon.well(&["get", "k"]), "v\n");
     let stats = daemon.run(&["--format", "json", "stats"]).document();
     assert_eq!(stats["stats"]["verification.running"], "true");
+}
+
+#[test]
+fn a_rate_that_is_too_low_is_refused_and_the_configured_one_is_the_most() {
+    let config = |rate: &str| format!("[storage]\nverify_rate = {rate}\n");
+    let daemon = Daemon::with_config(&config("\"3 MiB\""));
+    for rate in ["1048575", "0", "4 KiB", "-1", "many"] {
+        let refused = daemon.run(&["verify", &format!("--rate={rate}")]);
+        assert_eq!(refused.code, 2, "{rate}: {}", refused.stderr);
+    }
+    let stats = daemon.run(&["--format", "json", "stats"]).document();
+    assert_eq!(
+        stats["stats"].get("verification.runs"),
+        None,
+        "none was begun"
+    );
+    let mut client = Client::connect_unix(&daemon.socket(), ClientOptions::default()).unwrap();
+    let refused = client.verify_start((1 << 20) - 1).unwrap_err();
+    let is_code = |error: &ClientError| matches!(error, ClientError::Server { code, .. } if *code == ErrorCode::OutOfRange);
+    assert!(is_code(&refused), "{refused}");
+    let begun = client.verify_start(1 << 30).unwrap();
+    assert_eq!((begun.rate, begun.joined), (3 << 20, false));
+    // A reload changes the one that is under way, and a wrong value changes nothing.
+    daemon.rewrite_config(&config("\"2 MiB\""));
+    daemon.well(&["reload"]);
+    assert_eq!(client.verify_status().unwrap().rate, 2 << 20);
+    for wrong in ["\"1 KiB\"", "\"1 TiB\"", "0"] {
+        daemon.rewrite_config(&config(wrong));
+        let refused = daemon.run(&["reload"]);
+        assert_eq!(refused.code, 2, "{wrong}");
+        assert!(refused.stderr.contains("verify_rate"), "{}", refused.stderr);
+    }
+    assert_eq!(client.verify_status().unwrap().rate, 2 << 20);
 }

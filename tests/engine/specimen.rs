@@ -14,7 +14,7 @@ use crate::store::{self, Change, Contents, DIR, POLICIES};
 /// and a file in quarantine; overwrites and tombstones in tables and log.
 pub(crate) struct Specimen {
     pub(crate) disk: SimDisk,
-    options: Options,
+    pub(crate) options: Options,
     /// The state after each write, beginning with none.
     states: Vec<(Lsn, Contents)>,
     /// Writes that are synced, with proof of it in the log.
@@ -118,6 +118,11 @@ impl Specimen {
         // The first carries the proof, and no sector is in all three.
         self.write(&engine, &[put("h", 6, 600), delete("a")]);
         self.write(&engine, &[put("g", 7, 600), delete("e")]);
+    }
+
+    /// What it holds.
+    pub(crate) fn contents(&self) -> &Contents {
+        &self.states.last().unwrap().1
     }
 
     fn check_kinds(&self) {

@@ -67,7 +67,10 @@ fn exit_of(error: &ClientError) -> Exit {
 /// The exit code of a server's error code.
 fn exit_of_code(code: ErrorCode) -> Exit {
     match code {
-        ErrorCode::EmptyKey | ErrorCode::LsnNotAssigned | ErrorCode::ReloadRefused => Exit::Usage,
+        ErrorCode::EmptyKey
+        | ErrorCode::LsnNotAssigned
+        | ErrorCode::OutOfRange
+        | ErrorCode::ReloadRefused => Exit::Usage,
         ErrorCode::LsnLost | ErrorCode::Damaged => Exit::Damaged,
         ErrorCode::Timeout | ErrorCode::ShuttingDown | ErrorCode::Closed => Exit::Unreachable,
         ErrorCode::Io | ErrorCode::OutcomeUnknown | ErrorCode::Internal => Exit::Io,

@@ -14,8 +14,10 @@ use crate::cli::progress::{Bar, ProgressArgument};
 use crate::cli::words::{bytes, counted};
 use crate::cli::{Failure, after_help};
 use crate::client::{Client, VerificationStatus};
+use crate::config::Size;
 use crate::exit::Exit;
 use crate::logging::Rfc3339;
+use crate::protocol::LEAST_VERIFY_RATE;
 use crate::storage::disk::count;
 
 /// Between two looks at a verification that is under way.
@@ -23,13 +25,15 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Have the daemon read all its files and say whether they are sound.
 ///
-/// It reads at most 32 MiB in a second, so that reads and writes go on. While one is under way another
-/// is not begun: then that one is waited for. The outcome stands in stats and in the log too.
+/// It reads at most verify_rate (32 MiB) in a second, so that reads and writes go on. While one is under
+/// way another is not begun: then that one is waited for, and said how far it is. The outcome stands in
+/// stats and in the log too.
 #[derive(Debug, Args)]
-#[command(after_help = after_help("  atlaskv-ctl verify\n  atlaskv-ctl verify --rate 4194304 --no-wait"))]
+#[command(after_help = after_help("  atlaskv-ctl verify\n  atlaskv-ctl verify --rate 4MiB --no-wait"))]
 pub(super) struct Verify {
-    /// Read at most so many bytes in a second [default: 33554432, which is the most]
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Read at most so much in a second, bytes or text such as 4MiB, from 1MiB [default: verify_rate of
+    /// the daemon's configuration, which is the most]
+    #[arg(long, value_name = "SIZE", value_parser = rate)]
     rate: Option<u64>,
     /// Begin it and do not wait for the outcome.
     #[arg(long)]
@@ -43,11 +47,17 @@ impl Verify {
         let mut client = session.connect(Plane::Administration)?;
         let status = client.verify_start(self.rate.unwrap_or(0));
         let mut status = status.map_err(failure)?;
+        let joined = status.joined;
+        if joined {
+            session.output.message(&already(&status));
+        }
         if !self.no_wait {
-            let bar = self.progress.start("verifying", None, &session.output);
+            let total = Some(status.total_bytes);
+            let bar = self.progress.start("verifying", total, &session.output);
             status = wait(&mut client, status, &bar)?;
             bar.end();
         }
+        status.joined = joined;
         let outcome = outcome(&status);
         if session.output.is_json() {
             let document = document(&status);
@@ -65,6 +75,24 @@ impl Verify {
         // A reader that has gone does not turn damage into success.
         outcome.map_or(written, Err)
     }
+}
+
+/// Reads a rate; the daemon refuses too low a one too.
+fn rate(text: &str) -> std::result::Result<u64, String> {
+    let Size(rate) = text.parse()?;
+    if rate < LEAST_VERIFY_RATE {
+        let least = Size(LEAST_VERIFY_RATE);
+        return Err(format!(
+            "at least {least} in a second: with less it would not end"
+        ));
+    }
+    Ok(rate)
+}
+
+/// What is said to whoever asks while one is under way.
+fn already(status: &VerificationStatus) -> String {
+    let (rate, percent) = (bytes(status.rate), status.percent());
+    format!("already running, at {rate} bytes in a second at most, {percent} percent done")
 }
 
 /// Waits for the end of the run that `status` is about.
@@ -99,7 +127,11 @@ fn outcome(status: &VerificationStatus) -> Option<Failure> {
 
 fn human(status: &VerificationStatus) -> Vec<String> {
     if status.running {
-        return vec!["verifying; the outcome will stand in stats and in the log".to_owned()];
+        let total = bytes(status.total_bytes);
+        let rate = bytes(status.rate);
+        return vec![format!(
+            "verifying {total} bytes, at most {rate} in a second; the outcome will stand in stats and in the log"
+        )];
     }
     let mut lines = status.findings.clone();
     let (read, seconds) = (bytes(status.bytes), status.duration_ms / 1000);
@@ -118,6 +150,10 @@ fn document(status: &VerificationStatus) -> Object {
         ("started", Rfc3339(started).to_string().into()),
         ("duration_ms", status.duration_ms.into()),
         ("bytes", status.bytes.into()),
+        ("total_bytes", status.total_bytes.into()),
+        ("percent", status.percent().into()),
+        ("rate", status.rate.into()),
+        ("joined", status.joined.into()),
         ("verdict", status.verdict.clone().into()),
         ("findings", status.findings.clone().into()),
     ])

@@ -110,21 +110,12 @@ fn carry_out(repair: Repair<'_>, bar: &Bar) -> Result<Repaired> {
 /// A failure of the engine, with what to do about a disk that cannot be read.
 fn failure(error: &AtlasError) -> Failure {
     let mut failure = local::failure(error);
-    if failure.exit() == Exit::Io {
+    if error.is_disk_failure() {
         failure.message.push_str(
             "; copy the directory to a sound disk first, for example with ddrescue, and repair the copy",
         );
     }
-    if matches!(error, AtlasError::MissingManifest { .. }) || is_manifest(error) {
-        failure.message.push_str(
-            "; this repair makes no manifest anew: restore the file MANIFEST from a copy of the directory",
-        );
-    }
     failure
-}
-
-fn is_manifest(error: &AtlasError) -> bool {
-    matches!(error, AtlasError::Corrupt { path, .. } if path.ends_with("MANIFEST"))
 }
 
 fn check_space(dir: &Path, plan: &RepairPlan) -> Result<()> {

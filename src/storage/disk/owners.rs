@@ -12,13 +12,15 @@ use std::os::unix::fs::fchown;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::{
     DIR_MODE, DirEntry, DirLock, Disk, DiskFile, FILE_MODE, HeldLock, Ownership, RealDisk,
     RealFile, free_bytes,
 };
-use crate::storage::error::{AtlasError, Result};
+use crate::storage::error::{AtlasError, Result, refused};
 use crate::storage::file_name;
 
 /// One data directory and what is below it, as its owner keeps it.
@@ -61,7 +63,12 @@ impl OwnersDisk {
         let mut dir = self.home.try_clone()?;
         for name in self.steps(path)? {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            dir = rustix::fs::openat(&dir, name, flags, Mode::empty())?;
+            dir = match rustix::fs::openat(&dir, name, flags, Mode::empty()) {
+                Err(Errno::LOOP | Errno::NOTDIR) => {
+                    return Err(refused("it is a link, or no directory"));
+                }
+                opened => opened?,
+            };
         }
         Ok(dir)
     }
@@ -84,7 +91,7 @@ impl OwnersDisk {
         // Without waiting: a pipe in a file's place is refused instead.
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&dir, name, flags, Mode::empty()) {
-            Err(rustix::io::Errno::LOOP) => return Err(refused("it is a link")),
+            Err(Errno::LOOP) => return Err(refused("it is a link")),
             opened => opened?,
         };
         let found = fstat(&file)?;
@@ -117,10 +124,21 @@ impl OwnersDisk {
 
     /// Gives what was opened to the directory's owner, if root opened it.
     fn give(&self, file: impl AsFd) -> io::Result<()> {
-        if rustix::process::geteuid().is_root() && self.is_others(&fstat(&file)?) {
+        if geteuid().is_root() && self.is_others(&fstat(&file)?) {
             fchown(file, Some(self.user), Some(self.group))?;
         }
         Ok(())
+    }
+
+    /// Gives a directory that was made a moment ago, unless another stands in its place by now.
+    fn give_made(&self, dir: &OwnedFd) -> io::Result<()> {
+        let found = fstat(dir)?;
+        let mut names = Dir::read_from(dir)?.filter_map(rustix::io::Result::ok);
+        let is_empty = names.all(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."));
+        if found.st_uid != geteuid().as_raw() || !is_empty {
+            return Err(refused("it is not the directory that was made"));
+        }
+        self.give(dir)
     }
 
     /// The lock file, made if there is none.
@@ -128,18 +146,19 @@ impl OwnersDisk {
         match self.new_file(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let file = self.existing(path, OFlags::RDWR)?;
-                if fstat(&file)?.st_nlink != 1 {
+                let found = fstat(&file)?;
+                if found.st_nlink != 1 {
                     return Err(refused("it is another name of a file"));
+                }
+                // The owner may move anybody's file here; root's they could only have removed.
+                if ![self.user, geteuid().as_raw()].contains(&found.st_uid) {
+                    return Err(refused("it is a file of another user"));
                 }
                 Ok(file)
             }
             made => made,
         }
     }
-}
-
-fn refused(why: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
 impl Disk for OwnersDisk {
@@ -172,8 +191,8 @@ impl Disk for OwnersDisk {
             let parent = self.directory(&place)?;
             place.push(name);
             match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(DIR_MODE)) {
-                Ok(()) => self.give(self.directory(&place)?)?,
-                Err(rustix::io::Errno::EXIST) => drop(self.directory(&place)?),
+                Ok(()) => self.give_made(&self.directory(&place)?)?,
+                Err(Errno::EXIST) => drop(self.directory(&place)?),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -196,9 +215,9 @@ impl Disk for OwnersDisk {
         let failed = |source| AtlasError::io("lock", &path, source);
         let file = self.lock_file(&path).map_err(failed)?.into();
         super::hold(&file, dir)?;
-        // One that root left there once: the owner could not take it.
-        self.give(&file).map_err(failed)?;
         super::sign(&file, &path)?;
+        // One that root left there once: the owner could not take it. What it held is gone by now.
+        self.give(&file).map_err(failed)?;
         Ok(Box::new(HeldLock(file)))
     }
 

@@ -172,6 +172,46 @@ fn another_name_of_a_strangers_file_is_not_taken_and_a_pipe_is_no_file() {
 }
 
 #[test]
+fn a_strangers_file_that_was_moved_here_is_not_taken_for_the_lock() {
+    const STRANGER: u32 = 65_531;
+    if !is_root() {
+        return;
+    }
+    let place = place();
+    let disk = place.disk();
+    let lock = place.dir.join(file_name::LOCK);
+    fs::write(&lock, "a stranger's").unwrap();
+    chown(&lock, Some(STRANGER), Some(STRANGER)).unwrap();
+    let locked = disk.lock(&place.dir).unwrap_err();
+    let told = locked.to_string();
+    assert!(told.contains("it is a file of another user"), "{told}");
+    assert_eq!(owner_and_mode(&lock).0, STRANGER);
+    assert_eq!(fs::read(&lock).unwrap(), b"a stranger's");
+}
+
+#[test]
+fn a_directory_that_took_the_place_of_the_one_made_is_not_given() {
+    if !is_root() {
+        return;
+    }
+    let place = place();
+    let disk = place.disk();
+    let other = place.dir.join("other");
+    fs::create_dir(&other).unwrap();
+    let open = || disk.directory(&other).unwrap();
+    disk.give_made(&open()).unwrap();
+    assert_eq!(owner_and_mode(&other).0, USER);
+    // Not ours: it would be given to its owner's neighbour.
+    chown(&other, Some(USER - 5), None).unwrap();
+    disk.give_made(&open()).unwrap_err();
+    assert_eq!(owner_and_mode(&other).0, USER - 5);
+    chown(&other, Some(0), None).unwrap();
+    fs::write(other.join("file"), "root's").unwrap();
+    disk.give_made(&open()).unwrap_err();
+    assert_eq!(owner_and_mode(&other).0, 0);
+}
+
+#[test]
 fn who_holds_the_directory_is_named() {
     let place = place();
     let disk = place.disk();

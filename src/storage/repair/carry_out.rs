@@ -4,30 +4,70 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{PREFIX, Repair, Repaired, log};
+use super::{PREFIX, Repair, Repaired, evidence, log};
 use crate::storage::disk::{self, Disk, count};
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::manifest::{Manifest, Move};
 use crate::storage::progress::Replaying;
 use crate::storage::replay::Replay;
-use crate::storage::table::{self, Index, TableInfo};
+use crate::storage::table::{self, TableInfo};
+use crate::storage::verify::consistency;
 use crate::storage::{Lsn, Options, file_name, quarantine, recovery};
 
 pub(super) fn carry_out(mut repair: Repair<'_>) -> Result<Repaired> {
     let (disk, dir) = (repair.disk, repair.dir.clone());
     // Reading it back proved nothing about the disk.
-    Manifest::sync_loaded(disk, &dir)?;
+    if repair.has_manifest {
+        Manifest::sync_loaded(disk, &dir)?;
+    }
     recovery::remove_temporaries(disk, &dir, &repair.files)?;
     let mut next = repair.manifest.clone();
     recovery::pass_taken_numbers(&mut next, &repair.files);
     let first_new = next.next_file_number;
     let made = make_next(&mut repair, &mut next).inspect_err(|error| {
         recovery::discard_new(disk, &dir, first_new..next.next_file_number, error);
+        if !error.leaves_outcome_open() && repair.unfinished.is_empty() {
+            discard_record(disk, &dir, repair.number);
+        }
     })?;
     quarantine::move_files(disk, &dir, &next.moves)?;
+    remove_old_records(&repair, &next.moves)?;
     sync_dir(disk, &dir)?;
     let quarantined = next.moves.into_iter().map(|it| it.to).collect();
     Ok(Repaired { made, quarantined })
+}
+
+/// Removes the copy and the record of a repair that was not done.
+fn discard_record(disk: &dyn Disk, dir: &Path, number: u64) {
+    for name in [copy_name(number), record_name(number)] {
+        // The first failure is the one to tell; the next repair removes what is left.
+        let _ = disk.remove(&dir.join(file_name::temporary(&name)));
+        let _ = disk.remove(&dir.join(name));
+    }
+}
+
+/// Removes what repairs with other numbers left that were never done: it must not look like theirs.
+fn remove_old_records(repair: &Repair<'_>, moves: &[Move]) -> Result<()> {
+    for file in &repair.files {
+        let is_old = evidence::is_record(&file.name) || evidence::is_copy(&file.name);
+        if !is_old || moves.iter().any(|it| it.from == file.name) {
+            continue;
+        }
+        let path = repair.dir.join(&file.name);
+        repair
+            .disk
+            .remove(&path)
+            .map_err(|error| AtlasError::io("remove", &path, error))?;
+    }
+    Ok(())
+}
+
+fn copy_name(number: u64) -> String {
+    format!("{PREFIX}{number}.{}", file_name::MANIFEST)
+}
+
+fn record_name(number: u64) -> String {
+    format!("{PREFIX}{number}.json")
 }
 
 /// Makes the new files and the manifest that names them; returns their names.
@@ -37,19 +77,14 @@ fn make_next(repair: &mut Repair<'_>, next: &mut Manifest) -> Result<Vec<String>
     tables.extend(replay_log(repair, next)?);
     let made: Vec<String> = tables
         .iter()
-        .map(|(info, _)| file_name::table(info.number))
+        .map(|info| file_name::table(info.number))
         .collect();
     next.generation = repair.number;
     next.moves = std::mem::take(&mut repair.moves);
+    check(&dir, next)?;
     let record = record(repair, &made, &next.moves);
-    keep(
-        disk,
-        &dir,
-        next,
-        &format!("{PREFIX}{}", repair.number),
-        &record,
-    )?;
-    for (info, _) in &tables {
+    keep(repair, next, &record)?;
+    for info in &tables {
         let path = table::path(&dir, info.number);
         disk.rename(&table::temporary_path(&dir, info.number), &path)
             .map_err(|error| AtlasError::io("rename", &path, error))?;
@@ -59,8 +94,21 @@ fn make_next(repair: &mut Repair<'_>, next: &mut Manifest) -> Result<Vec<String>
     Ok(made)
 }
 
+/// No repair ends with a manifest in which verify finds a contradiction.
+fn check(dir: &Path, next: &Manifest) -> Result<()> {
+    let found = consistency::check(next).into_iter().next();
+    found.map_or(Ok(()), |finding| {
+        let path = dir.join(file_name::MANIFEST);
+        let detail = format!(
+            "this repair cannot mend it, and changed nothing: {}",
+            finding.detail
+        );
+        Err(AtlasError::corrupt(&path, 0, detail))
+    })
+}
+
 /// Writes damaged tables anew, each in its place among the others.
-fn salvage_tables(repair: &Repair<'_>, next: &mut Manifest) -> Result<Vec<(TableInfo, Index)>> {
+fn salvage_tables(repair: &Repair<'_>, next: &mut Manifest) -> Result<Vec<TableInfo>> {
     let mut made = Vec::new();
     for plan in &repair.tables {
         let old = plan.info.number;
@@ -74,8 +122,7 @@ fn salvage_tables(repair: &Repair<'_>, next: &mut Manifest) -> Result<Vec<(Table
         };
         let place = next.tables.iter().position(|info| info.number == old);
         if let Some(place) = place {
-            next.tables
-                .splice(place..=place, new.iter().map(|new| new.0.clone()));
+            next.tables.splice(place..=place, new.iter().cloned());
         }
         made.extend(new);
     }
@@ -83,13 +130,14 @@ fn salvage_tables(repair: &Repair<'_>, next: &mut Manifest) -> Result<Vec<(Table
 }
 
 /// Writes what is kept of the log to tables; the next start opens an epoch and a segment of its own.
-fn replay_log(repair: &Repair<'_>, next: &mut Manifest) -> Result<Vec<(TableInfo, Index)>> {
+fn replay_log(repair: &Repair<'_>, next: &mut Manifest) -> Result<Vec<TableInfo>> {
     let Some(plan) = &repair.log else {
         return Ok(Vec::new());
     };
     let mut progress = Replaying::new(None);
     let memtable_size = Options::default().memtable_size;
     let mut replay = Replay::new(repair.disk, &repair.dir, memtable_size);
+    let mut tables = Vec::new();
     for extent in &plan.extents {
         let mut named = repair.manifest.segments.iter();
         let Some(info) = named.find(|info| info.number == extent.number) else {
@@ -101,13 +149,21 @@ fn replay_log(repair: &Repair<'_>, next: &mut Manifest) -> Result<Vec<(TableInfo
             detail: "it was there a moment ago".to_owned(),
         })?;
         replay.extent(reader, extent, next, &mut progress)?;
+        // Nobody reads these tables, so their indexes need not be kept.
+        tables.extend(replay.take_tables());
     }
-    let tables = replay.finish(next, &mut progress)?.tables;
-    for (info, _) in &tables {
+    tables.extend(replay.finish(next, &mut progress)?.infos());
+    for info in &tables {
         next.tables.insert(0, info.clone());
     }
     next.segments.clear();
-    let last: Lsn = plan.last.max(next.flushed_lsn);
+    let mut last: Lsn = plan.last.max(next.flushed_lsn);
+    if last.epoch() < next.epoch {
+        // Made anew: later epochs may have been opened, and an LSN of theirs may have been given.
+        next.past_epochs
+            .extend(Some(last).filter(|last| last.counter() > 0));
+        last = Lsn::epoch_start(next.epoch);
+    }
     (next.flushed_lsn, next.durable_lsn) = (last, last);
     Ok(tables)
 }
@@ -121,36 +177,35 @@ fn record(repair: &Repair<'_>, made: &[String], moves: &[Move]) -> Vec<u8> {
         "repair": repair.number,
         "plan": repair.plan,
         "made": made,
+        "unfinished": repair.unfinished,
         "originals": originals.collect::<Vec<_>>(),
-        "manifest": format!("{PREFIX}{}.{}", repair.number, file_name::MANIFEST),
+        "manifest": repair.has_manifest.then(|| copy_name(repair.number)),
     });
     format!("{document:#}\n").into_bytes()
 }
 
 /// Makes a copy of the manifest and the record durable, beside the data, and lists them as moves: they
 /// come to quarantine if, and only if, the repair is done.
-fn keep(
-    disk: &dyn Disk,
-    dir: &Path,
-    next: &mut Manifest,
-    prefix: &str,
-    record: &[u8],
-) -> Result<()> {
-    let (copy, record_name) = (
-        format!("{prefix}.{}", file_name::MANIFEST),
-        format!("{prefix}.json"),
-    );
-    let source = dir.join(file_name::MANIFEST);
-    let length = disk.open(&source).and_then(|file| file.length());
-    let length = length.map_err(|error| AtlasError::io("read", &source, error))?;
-    let temporary = dir.join(file_name::temporary(&copy));
-    let mut progress = Replaying::new(None);
-    quarantine::copy_bytes(disk, (&source, &temporary), (0, length), &mut progress)?;
-    name(disk, dir, &copy)?;
+fn keep(repair: &Repair<'_>, next: &mut Manifest, record: &[u8]) -> Result<()> {
+    let (disk, dir) = (repair.disk, repair.dir.as_path());
+    let mut kept = Vec::new();
+    if repair.has_manifest {
+        let copy = copy_name(repair.number);
+        let source = dir.join(file_name::MANIFEST);
+        let length = disk.open(&source).and_then(|file| file.length());
+        let length = length.map_err(|error| AtlasError::io("read", &source, error))?;
+        let temporary = dir.join(file_name::temporary(&copy));
+        let mut progress = Replaying::new(None);
+        quarantine::copy_bytes(disk, (&source, &temporary), (0, length), &mut progress)?;
+        name(disk, dir, &copy)?;
+        kept.push(copy);
+    }
+    let record_name = record_name(repair.number);
     write(disk, &dir.join(file_name::temporary(&record_name)), record)?;
     name(disk, dir, &record_name)?;
+    kept.push(record_name);
     sync_dir(disk, dir)?;
-    for name in [copy, record_name] {
+    for name in kept {
         // One of these that a failed attempt left is replaced above, and listed once.
         next.moves.retain(|it| it.from != name);
         next.moves.push(Move {

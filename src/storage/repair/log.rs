@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::plan::{FileAction, Findings, Loss, LsnSpan};
+use crate::storage::compact_offline::TABLE_OVERHEAD;
 use crate::storage::disk::{Disk, count};
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::examine::{self, Extent};
@@ -20,6 +21,8 @@ pub(super) struct LogPlan {
     pub(super) extents: Vec<Extent>,
     /// The last LSN that is kept.
     pub(super) last: Lsn,
+    /// Operations in what is replayed.
+    operations: u64,
 }
 
 /// Valid entries one after another, without a gap between their LSNs.
@@ -27,6 +30,7 @@ pub(super) struct LogPlan {
 struct Run {
     extent: Extent,
     last: Lsn,
+    operations: u64,
 }
 
 /// What stands in the named segments.
@@ -38,6 +42,18 @@ struct Survey {
     unknown_from: Option<(String, Lsn)>,
     /// Whether something is damaged that tables cover.
     covered_damage: bool,
+}
+
+/// The runs of LSNs that can be read of the segments that the manifest names.
+pub(super) fn readable(
+    disk: &dyn Disk,
+    dir: &Path,
+    manifest: &Manifest,
+    files: &[DirEntry],
+) -> Result<Vec<(Lsn, Lsn)>> {
+    let runs = Survey::make(disk, dir, manifest, files)?.runs;
+    let span = |run: &Run| (run.extent.first_lsn, run.last);
+    Ok(runs.iter().map(span).collect())
 }
 
 /// Judges the log as a start would; what it would not take is planned anew. `None`: it stays.
@@ -78,6 +94,33 @@ pub(super) fn plan(
     }
     findings.is_damaged = true;
     let plan = survey.choose(manifest, findings);
+    note_rewritten(manifest, &plan, findings);
+    Ok(Some(plan))
+}
+
+/// Plans a log whose manifest was made anew. It is written to tables whatever it is like, for where its segments
+/// end and how far they were synced is not known any more; so what stands behind a gap is named as lost.
+pub(super) fn plan_rebuilt(
+    disk: &dyn Disk,
+    dir: &Path,
+    manifest: &Manifest,
+    files: &[DirEntry],
+    findings: &mut Findings,
+) -> Result<LogPlan> {
+    let survey = Survey::make(disk, dir, manifest, files)?;
+    let end = survey.runs.last().map(|run| run.last);
+    let plan = survey.choose(manifest, findings);
+    if let Some(end) = end.filter(|end| *end > plan.last) {
+        let is_told = |loss: &Loss| loss.lsns.is_some_and(|span| span.last >= Some(end));
+        if !findings.losses.iter().any(is_told) {
+            findings.losses.push(lost(manifest, plan.last, Some(end)));
+        }
+    }
+    note_rewritten(manifest, &plan, findings);
+    Ok(plan)
+}
+
+fn note_rewritten(manifest: &Manifest, plan: &LogPlan, findings: &mut Findings) {
     for info in &manifest.segments {
         let ours = plan.extents.iter().filter(|it| it.number == info.number);
         let kept: u64 = ours.map(|extent| extent.entries).sum();
@@ -86,8 +129,7 @@ pub(super) fn plan(
         findings.file(name, FileAction::Rewrite, Some(kept), detail);
     }
     let bytes = plan.extents.iter().map(|extent| extent.end - extent.start);
-    findings.bytes_to_write += bytes.sum::<u64>();
-    Ok(Some(plan))
+    findings.bytes_to_write += bytes.sum::<u64>() + plan.operations * TABLE_OVERHEAD;
 }
 
 fn keep_all(manifest: &Manifest, findings: &mut Findings) {
@@ -99,6 +141,9 @@ fn keep_all(manifest: &Manifest, findings: &mut Findings) {
 
 /// Opens a named segment by what the manifest says of it, whatever has become of its header. `None`: it is
 /// not there.
+///
+/// # Errors
+/// `NewerFormat` when its header is sound and of a later version; `Io`.
 pub(super) fn open(
     disk: &dyn Disk,
     dir: &Path,
@@ -112,6 +157,11 @@ pub(super) fn open(
         nonce: info.nonce,
         first_lsn: info.first_lsn,
     };
+    if let Err(error @ (AtlasError::NewerFormat { .. } | AtlasError::Io { .. })) =
+        read_header(disk, &path)
+    {
+        return Err(error);
+    }
     match SegmentReader::assume(disk, &path, header) {
         Ok(mut reader) => {
             if let Some(end) = info.closed {
@@ -179,6 +229,7 @@ impl Survey {
                 continue;
             };
             let (lsn, durable) = (entry.lsn, entry.durable_lsn);
+            let operations = count(entry.operations.len());
             self.prove(durable);
             // A copy of an older entry, within a value whose own entry is damaged, is no entry.
             if lsn <= seen || lsn >= below || lsn.epoch() != header.first_lsn.epoch() {
@@ -187,17 +238,18 @@ impl Survey {
             self.covered_damage |= jumped && seen < flushed;
             (seen, jumped) = (lsn, false);
             if lsn > flushed {
-                self.add(header.number, lsn, (start, reader.offset()));
+                self.add(header.number, lsn, (start, reader.offset()), operations);
             }
         }
     }
 
-    fn add(&mut self, number: u64, lsn: Lsn, (start, end): (u64, u64)) {
+    fn add(&mut self, number: u64, lsn: Lsn, (start, end): (u64, u64), operations: u64) {
         if let Some(run) = self.runs.last_mut()
             && (run.extent.number, run.extent.end, run.last.next()) == (number, start, Some(lsn))
         {
             run.extent.end = end;
             run.extent.entries += 1;
+            run.operations += operations;
             run.last = lsn;
             return;
         }
@@ -208,7 +260,11 @@ impl Survey {
             end,
             entries: 1,
         };
-        self.runs.push(Run { extent, last: lsn });
+        self.runs.push(Run {
+            extent,
+            last: lsn,
+            operations,
+        });
     }
 
     /// No power cut takes a segment away or makes it shorter: what is missing there was damaged, not torn.
@@ -288,7 +344,7 @@ impl Survey {
     /// a gap.
     fn choose(self, manifest: &Manifest, findings: &mut Findings) -> LogPlan {
         let mut extents = Vec::new();
-        let mut last = manifest.flushed_lsn;
+        let (mut last, mut operations) = (manifest.flushed_lsn, 0);
         let mut cut = None;
         for run in self.runs {
             let (first, before) = (run.extent.first_lsn, run.extent.first_lsn.previous());
@@ -303,9 +359,12 @@ impl Survey {
             }
             if cut.is_none() {
                 last = run.last;
+                operations += run.operations;
                 extents.push(run.extent);
             }
         }
+        // What is lost behind the last entry was never recovered: no client must be told that it is there.
+        let mut told = last;
         if let Some(first) = cut {
             findings.notes.push(format!(
                 "from LSN {first} on entries stand behind a gap that nothing proves to have been \
@@ -315,11 +374,11 @@ impl Survey {
             findings
                 .losses
                 .push(lost(manifest, last, Some(self.proven)));
-            last = self.proven;
+            told = self.proven;
         }
         if let Some((file, from)) = self.unknown_from {
             // No LSN that is named as lost twice.
-            let from = from.max(last.next().unwrap_or(last));
+            let from = from.max(told.next().unwrap_or(told));
             let detail = "the end of the log is missing; whether anything was written from there on \
                           is not known";
             findings.losses.push(Loss {
@@ -333,7 +392,11 @@ impl Survey {
                 detail: detail.to_owned(),
             });
         }
-        LogPlan { extents, last }
+        LogPlan {
+            extents,
+            last,
+            operations,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The plan of a repair, as data.
 
+use std::collections::BTreeMap;
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -104,6 +106,8 @@ pub(super) struct Findings {
     pub(super) losses: Vec<Loss>,
     pub(super) notes: Vec<String>,
     pub(super) bytes_to_write: u64,
+    /// Why a file is taken for what it is, by its name.
+    pub(super) reasons: BTreeMap<String, String>,
     /// Whether anything must be done.
     pub(super) is_damaged: bool,
 }
@@ -117,12 +121,28 @@ impl Findings {
         kept_entries: Option<u64>,
         detail: impl Into<String>,
     ) {
+        let mut detail = detail.into();
+        if let Some(reason) = self.reasons.get(&name) {
+            detail = format!("{detail}; {reason}");
+        }
         self.files.push(PlannedFile {
             name,
             action,
             kept_entries,
-            detail: detail.into(),
+            detail,
         });
+    }
+
+    /// Notes a manifest of which one bit is set right.
+    pub(super) fn mended(&mut self, bit: usize) {
+        self.is_damaged = true;
+        let detail = format!(
+            "bit {} of byte {} is flipped: with it set right the checksum holds",
+            bit % 8,
+            bit / 8
+        );
+        let name = file_name::MANIFEST.to_owned();
+        self.file(name, FileAction::Rewrite, None, detail);
     }
 
     /// Notes the files that go to quarantine and were not told yet.

@@ -92,9 +92,15 @@ fn loss(name: &str, info: &TableInfo, salvaged: &Salvaged) -> Option<Loss> {
         before: key(&place.before),
     });
     let mut spans: Vec<KeySpan> = places.collect();
+    if found.more.places > 0
+        && let Some(span) = spans.last_mut()
+    {
+        span.before = key(&found.more.before);
+    }
     if spans.is_empty() {
+        // It ends before its time, where an entry would have begun.
         spans.push(KeySpan {
-            after: None,
+            after: keys.map(|(_, last)| last.clone()),
             before: None,
         });
     }
@@ -106,9 +112,18 @@ fn loss(name: &str, info: &TableInfo, salvaged: &Salvaged) -> Option<Loss> {
     let detail = if found.entries == 0 {
         format!("all {} entries, {range}: {CONSEQUENCE}", info.entries)
     } else {
-        let places = count(spans.len());
+        let places = count(spans.len()) + found.more.places;
+        // What is not told one by one is in what is accepted all the same.
+        let more = match found.more.places {
+            0 => String::new(),
+            _ => format!(
+                ", the last of which stands for {} ({:08x})",
+                found.more.places + 1,
+                found.more.checksum()
+            ),
+        };
         format!(
-            "{lost} of {} entries, in {places} places of a table with {range}: {CONSEQUENCE}",
+            "{lost} of {} entries, in {places} places{more} of a table with {range}: {CONSEQUENCE}",
             info.entries
         )
     };

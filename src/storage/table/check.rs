@@ -7,9 +7,9 @@ use super::TableInfo;
 use super::frame::TableFile;
 use super::index::{Index, IndexBuilder};
 use super::walk::{Entry, Walk};
-use crate::storage::Lsn;
 use crate::storage::disk::{Disk, count};
 use crate::storage::error::Result;
+use crate::storage::{Lsn, counted};
 
 /// How much a pass over a whole file reads at a time.
 pub(super) const PASS_CHUNK: usize = 256 * 1024;
@@ -61,6 +61,40 @@ pub(super) fn pass(
     }
 }
 
+/// Reads a whole table whose header and footer check, and says what a manifest would say of it. Every LSN is
+/// shown to `visit`.
+///
+/// # Errors
+/// `Corrupt` at the first entry that is not whole, `Io`.
+pub(super) fn read_alone(
+    file: &Arc<TableFile>,
+    number: u64,
+    visit: &mut dyn FnMut(Lsn),
+) -> Result<TableInfo> {
+    let mut walk = Walk::all(Arc::clone(file), PASS_CHUNK).with_whole_checksum();
+    let mut tally = Tally::default();
+    while let Some(entry) = walk.step()? {
+        if tally.entries == 0 {
+            tally.min_key.extend_from_slice(walk.key());
+        }
+        tally.count(&entry);
+        visit(entry.lsn);
+    }
+    let (min_lsn, max_lsn) = tally.lsns.unwrap_or_default();
+    Ok(TableInfo {
+        number,
+        file_id: file.file_id,
+        size: file.size,
+        checksum: walk.whole_checksum()?,
+        entries: tally.entries,
+        tombstones: tally.tombstones,
+        min_key: tally.min_key,
+        max_key: walk.previous().to_vec(),
+        min_lsn,
+        max_lsn,
+    })
+}
+
 /// What a pass has seen.
 #[derive(Debug, Default)]
 struct Tally {
@@ -84,10 +118,12 @@ impl Tally {
     fn difference(&self, info: &TableInfo) -> Option<String> {
         let lsns = Some((info.min_lsn, info.max_lsn));
         let what = if (self.entries, self.tombstones) != (info.entries, info.tombstones) {
-            format!(
-                "{} entries and {} tombstones, the manifest says {} and {}",
-                self.entries, self.tombstones, info.entries, info.tombstones
-            )
+            let (entries, tombstones) = (
+                counted(self.entries, "entry"),
+                counted(self.tombstones, "tombstone"),
+            );
+            let (stated, of_them) = (info.entries, info.tombstones);
+            format!("{entries} and {tombstones}, the manifest says {stated} and {of_them}")
         } else if (&self.min_key, &self.max_key) != (&info.min_key, &info.max_key) {
             "the first or the last key is not the one that the manifest says".to_owned()
         } else if self.lsns != lsns {

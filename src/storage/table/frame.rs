@@ -8,6 +8,7 @@ use super::{
     HEADER_LENGTH, HEADER_VERSION, MAGIC, MUST_UNDERSTAND, TableInfo, VERSION,
 };
 use crate::storage::codec::{Checksum, u32_at, u64_at};
+use crate::storage::counted;
 use crate::storage::disk::{Disk, DiskFile, count, read_full};
 use crate::storage::error::{AtlasError, Result};
 
@@ -84,10 +85,10 @@ impl TableFile {
             return Err(missing(path, detail));
         }
         if (file.size, file.entries) != (info.size, info.entries) {
-            let detail = format!(
-                "it has {} bytes and {} entries, the manifest says {} and {}",
-                file.size, file.entries, info.size, info.entries
-            );
+            let (bytes, entries) = (counted(file.size, "byte"), counted(file.entries, "entry"));
+            let (size, stated) = (info.size, info.entries);
+            let detail =
+                format!("it has {bytes} and {entries}, the manifest says {size} and {stated}");
             return Err(missing(path, detail));
         }
         Ok(file)

@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use super::frame::TableFile;
 use super::walk::{Entry, Walk};
-use super::{Head, PREFIX_LENGTH, TableInfo};
+use super::{Head, MAX_HEAD_NUMBERS, PREFIX_LENGTH, TableInfo};
 use crate::storage::Lsn;
-use crate::storage::codec::{self, u32_at};
+use crate::storage::codec::{self, Checksum, u32_at};
 use crate::storage::disk::{Disk, count};
 use crate::storage::error::{AtlasError, Result};
+use crate::storage::operation::LONGEST_KEY;
 
-/// Damaged places that are told one by one; what comes after is only counted.
+/// Damaged places that are told one by one; those behind them are told as one.
 const MAX_PLACES: usize = 100;
 /// Bytes that are searched for the next entry at a time.
 const SEARCH: usize = 256 * 1024;
-/// Bytes beyond a searched place that are looked at: longer heads are not found by searching.
-const SEARCH_HEAD: usize = 80 * 1024;
+/// Bytes beyond a searched place that are looked at: the head with the longest key of all fits.
+const SEARCH_HEAD: usize = LONGEST_KEY + PREFIX_LENGTH + MAX_HEAD_NUMBERS + 9;
 
 /// What can still be read of a table.
 #[derive(Debug, Default)]
@@ -27,8 +28,34 @@ pub(crate) struct Inspection {
     pub(crate) tombstones: u64,
     /// The least and the highest LSN of the valid entries.
     pub(crate) lsns: Option<(Lsn, Lsn)>,
-    /// Damaged places, in order.
+    /// Damaged places, in order; the first hundred.
     pub(crate) places: Vec<DamagedPlace>,
+    /// The places behind those.
+    pub(crate) more: MorePlaces,
+}
+
+/// Damaged places that are too many to be told one by one.
+#[derive(Debug, Default)]
+pub(crate) struct MorePlaces {
+    /// How many they are.
+    pub(crate) places: u64,
+    /// The next key behind the last of them; empty when there is none.
+    pub(crate) before: Vec<u8>,
+    /// Of where each of them begins and ends.
+    sum: Checksum,
+}
+
+impl MorePlaces {
+    /// A checksum of all of them: other places have another.
+    pub(crate) fn checksum(&self) -> u32 {
+        self.sum.clone().finish()
+    }
+
+    fn add(&mut self, offset: u64, end: u64) {
+        self.places += 1;
+        self.before.clear();
+        self.sum = std::mem::take(&mut self.sum).add_u64(offset).add_u64(end);
+    }
 }
 
 /// Bytes among the entries that are not valid entries.
@@ -75,10 +102,8 @@ pub(super) fn inspect_with(
             Ok(Some(entry)) => {
                 inspection.count(&entry);
                 visit(&walk, &entry)?;
-                if std::mem::take(&mut is_behind_place)
-                    && let Some(place) = inspection.places.last_mut()
-                {
-                    place.before.extend_from_slice(walk.key());
+                if std::mem::take(&mut is_behind_place) {
+                    inspection.end_place(walk.key());
                 }
                 last_key.clear();
                 last_key.extend_from_slice(walk.key());
@@ -92,17 +117,14 @@ pub(super) fn inspect_with(
                 let offset = walk.offset();
                 let next = next_entry(&file, offset.saturating_add(1))?;
                 let end = next.unwrap_or(file.footer_at());
-                if inspection.places.len() < MAX_PLACES {
-                    let after = last_key.clone();
-                    inspection.places.push(DamagedPlace {
-                        offset,
-                        end,
-                        after,
-                        before: Vec::new(),
-                        detail,
-                    });
-                    is_behind_place = true;
-                }
+                is_behind_place = true;
+                inspection.add_place(DamagedPlace {
+                    offset,
+                    end,
+                    after: last_key.clone(),
+                    before: Vec::new(),
+                    detail,
+                });
                 let Some(next) = next else {
                     return Ok(inspection);
                 };
@@ -114,6 +136,25 @@ pub(super) fn inspect_with(
 }
 
 impl Inspection {
+    fn add_place(&mut self, place: DamagedPlace) {
+        if self.places.len() < MAX_PLACES {
+            self.places.push(place);
+        } else {
+            self.more.add(place.offset, place.end);
+        }
+    }
+
+    /// The next key behind the last place.
+    fn end_place(&mut self, key: &[u8]) {
+        let before = match self.more.places {
+            0 => self.places.last_mut().map(|place| &mut place.before),
+            _ => Some(&mut self.more.before),
+        };
+        if let Some(before) = before {
+            before.extend_from_slice(key);
+        }
+    }
+
     fn count(&mut self, entry: &Entry) {
         self.entries += 1;
         self.tombstones += u64::from(entry.value_length.is_none());

@@ -67,7 +67,7 @@ pub(crate) use index::Index;
 pub(crate) use inspect::{DamagedPlace, Inspection, inspect};
 pub(crate) use parts::{TablePart, TableParts};
 pub(crate) use reader::{Found, Table};
-pub(crate) use salvage::{Salvaged, salvage, survey};
+pub(crate) use salvage::{Described, Salvaged, describe, salvage, survey};
 
 const MAGIC: [u8; 4] = *b"AKVT";
 const END_MAGIC: [u8; 4] = *b"AKVE";
@@ -90,8 +90,6 @@ const PREFIX_LENGTH: usize = 8;
 const PREFIX_DATA_LENGTH: usize = 4;
 /// The most bytes of a head besides the key and its length: an LSN and an optional length.
 const MAX_HEAD_NUMBERS: usize = 9 + 1 + 9;
-/// No key of any store is longer: the upper end of the option `max_key_size`.
-const MAX_KEY_LENGTH: u64 = 1 << 20;
 
 /// A value of more bytes is admitted by the caller before memory is taken for it.
 pub(crate) const ADMIT_ABOVE: u64 = 64 * 1024;

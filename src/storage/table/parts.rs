@@ -9,9 +9,9 @@ use bytes::Bytes;
 use super::frame::TableFile;
 use super::inspect::next_entry;
 use super::walk::{Entry, Walk};
-use crate::storage::Lsn;
 use crate::storage::disk::Disk;
 use crate::storage::error::{AtlasError, Result};
+use crate::storage::{Lsn, counted};
 
 /// What stands at some place of a table.
 #[derive(Debug)]
@@ -136,10 +136,12 @@ impl TableParts {
         let stated = self.stated.filter(|_| !self.is_damaged)?;
         let (offset, footer_at) = (self.walk.offset(), self.file.footer_at());
         let detail = if stated != self.read {
-            format!("the footer says {stated} entries, {} are here", self.read)
+            let stated = counted(stated, "entry");
+            format!("the footer says {stated}, here are {}", self.read)
         } else if offset < footer_at && !self.file.has_sections {
             let rest = footer_at - offset;
-            format!("{rest} bytes between the last entry and the footer")
+            let rest = counted(rest, "byte");
+            format!("{rest} between the last entry and the footer")
         } else {
             return None;
         };

@@ -1,10 +1,14 @@
 //! Writing what can still be read of a damaged table to a new one.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use super::check::read_alone;
+use super::frame::TableFile;
 use super::inspect::inspect_with;
-use super::{Index, Inspection, TableBuilder, TableInfo, read_back};
-use crate::storage::disk::Disk;
+use super::{Inspection, TableBuilder, TableInfo, read_back};
+use crate::storage::Lsn;
+use crate::storage::disk::{Disk, count};
 use crate::storage::error::{AtlasError, Result};
 
 /// What can be salvaged of a table.
@@ -44,7 +48,7 @@ pub(crate) fn salvage(
     (dir, from): (&Path, &Path),
     info: &TableInfo,
     (number, expected): (u64, u64),
-) -> Result<Option<(TableInfo, Index)>> {
+) -> Result<Option<TableInfo>> {
     let file_id = disk
         .random()
         .map_err(|error| AtlasError::io("make an identity for", dir, error))?;
@@ -68,6 +72,82 @@ pub(crate) fn salvage(
         super::remove_temporary(disk, dir, number)?;
         return Ok(None);
     };
-    let index = read_back(disk, &path, &info, &mut |_| Ok(()))?;
-    Ok(Some((info, index)))
+    read_back(disk, &path, &info, &mut |_| Ok(()))?;
+    Ok(Some(info))
+}
+
+/// What a table file says of itself, without a manifest.
+#[derive(Debug)]
+pub(crate) struct Described {
+    /// Of a damaged table: what can be read of it.
+    pub(crate) info: TableInfo,
+    /// Whether everything in it is whole.
+    pub(crate) is_whole: bool,
+    /// Whether every entry is: as many as the footer says, one after another.
+    pub(crate) is_complete: bool,
+}
+
+/// Reads the table at `path` by what stands in it alone; the LSN of every entry is shown to `visit`. `None`:
+/// it has no entry that can be read.
+///
+/// # Errors
+/// `MissingFile` when there is no such file, `NewerFormat`, `Io`.
+pub(crate) fn describe(
+    disk: &dyn Disk,
+    path: &Path,
+    number: u64,
+    visit: &mut dyn FnMut(Lsn),
+) -> Result<Option<Described>> {
+    let (file, damage) = TableFile::find(disk, path)?;
+    let file = Arc::new(file);
+    if damage.is_none() {
+        match read_alone(&file, number, visit) {
+            Ok(info) => {
+                return Ok(Some(Described {
+                    info,
+                    is_whole: true,
+                    is_complete: true,
+                }));
+            }
+            Err(AtlasError::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut info = TableInfo {
+        number,
+        file_id: file.file_id,
+        size: file.size,
+        checksum: 0,
+        entries: u64::MAX,
+        tombstones: 0,
+        min_key: Vec::new(),
+        max_key: Vec::new(),
+        min_lsn: Lsn::ZERO,
+        max_lsn: Lsn::ZERO,
+    };
+    inspect_with(disk, path, &info.clone(), &mut |walk, entry| {
+        if info.min_key.is_empty() {
+            info.min_key.extend_from_slice(walk.key());
+        }
+        info.max_key.clear();
+        info.max_key.extend_from_slice(walk.key());
+        visit(entry.lsn);
+        Ok(())
+    })
+    .map(|found| {
+        let (min_lsn, max_lsn) = found.lsns?;
+        (info.min_lsn, info.max_lsn) = (min_lsn, max_lsn);
+        info.tombstones = found.tombstones;
+        let is_complete = found.places.is_empty() && found.entries == file.entries;
+        let places = count(found.places.len()).saturating_add(found.more.places);
+        // Only a footer that checks knows how many there were.
+        let stated = damage.is_none().then_some(file.entries);
+        let least = found.entries.saturating_add(places);
+        info.entries = stated.unwrap_or_default().max(least);
+        Some(Described {
+            info,
+            is_whole: false,
+            is_complete,
+        })
+    })
 }

@@ -6,14 +6,14 @@ use bytes::Bytes;
 
 use super::frame::TableFile;
 use super::{
-    ADMIT_ABOVE, HEADER_LENGTH, Head, MAX_HEAD_NUMBERS, MAX_KEY_LENGTH, PREFIX_DATA_LENGTH,
-    PREFIX_LENGTH,
+    ADMIT_ABOVE, HEADER_LENGTH, Head, MAX_HEAD_NUMBERS, PREFIX_DATA_LENGTH, PREFIX_LENGTH,
 };
 use crate::storage::Lsn;
 use crate::storage::codec::{self, Checksum, u32_at};
 use crate::storage::disk::count;
 use crate::storage::error::Result;
 use crate::storage::merge::Admit;
+use crate::storage::operation::LONGEST_KEY;
 
 /// Entries up to this size, prefix included, are read whole; larger ones are checked piece by piece
 /// and their value is read when it is wanted.
@@ -262,7 +262,7 @@ impl Walk {
         }
         let data = self.bytes().get(PREFIX_LENGTH..).unwrap_or_default();
         let head = match codec::decode::<u64>(data) {
-            Ok((key, used)) if key <= MAX_KEY_LENGTH => usize::try_from(key)
+            Ok((key, used)) if key <= count(LONGEST_KEY) => usize::try_from(key)
                 .unwrap_or(usize::MAX)
                 .saturating_add(used + MAX_HEAD_NUMBERS),
             _ => {

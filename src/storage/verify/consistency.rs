@@ -10,7 +10,7 @@ use crate::storage::manifest::{Manifest, SegmentInfo};
 use crate::storage::table::TableInfo;
 
 /// What is wrong with what a manifest says.
-pub(super) fn check(manifest: &Manifest) -> Vec<Finding> {
+pub(in crate::storage) fn check(manifest: &Manifest) -> Vec<Finding> {
     let mut findings = Vec::new();
     epochs(manifest, &mut findings);
     numbers(manifest, &mut findings);

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::storage::{Lsn, QuarantinedFile};
+use crate::storage::{AtlasError, Lsn, QuarantinedFile};
 
 /// How bad a finding is, from harmless to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -79,6 +79,9 @@ pub struct Finding {
     pub detail: String,
     /// What it means for the data, in a few words.
     pub meaning: String,
+    /// Of what is unreadable: the disk may be well, but whoever verifies may not read it.
+    #[serde(skip)]
+    pub refused: bool,
 }
 
 /// A file and what was found in it.
@@ -158,6 +161,15 @@ impl Finding {
             found: None,
             detail: detail.into(),
             meaning: String::new(),
+            refused: false,
+        }
+    }
+
+    /// A file that the disk does not give, or the operating system not to us.
+    pub(super) fn unreadable(error: &AtlasError) -> Finding {
+        Finding {
+            refused: error.is_refusal(),
+            ..Finding::whole(Severity::Unreadable, error.to_string())
         }
     }
 
@@ -195,6 +207,9 @@ impl Finding {
         self.meaning = match self.severity {
             Severity::Note | Severity::Repairable => "nothing is lost".to_owned(),
             Severity::Torn => "nothing is lost that was proven to be synced".to_owned(),
+            Severity::Unreadable if self.refused => {
+                format!("not known, for it may not be read: {which}")
+            }
             Severity::Unreadable => format!("not known, for the disk does not give it: {which}"),
             Severity::Loss => format!("lost within: {which}"),
         };
@@ -232,6 +247,14 @@ impl FileReport {
 }
 
 impl VerifyReport {
+    /// Whether all that was not read was refused to whoever verifies: the disk may be well.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        let findings = self.files.iter().flat_map(|file| &file.findings);
+        let mut unread = findings.filter(|finding| finding.severity == Severity::Unreadable);
+        unread.all(|finding| finding.refused)
+    }
+
     /// The verdict that follows from the files' findings.
     pub(super) fn judge(&mut self) {
         let findings = self.files.iter_mut().flat_map(|file| &mut file.findings);

@@ -297,10 +297,7 @@ impl LogReport {
             AtlasError::MissingFile { path, detail } => {
                 (path.clone(), Finding::whole(Severity::Loss, detail.clone()))
             }
-            AtlasError::Io { path, .. } => (
-                path.clone(),
-                Finding::whole(Severity::Unreadable, error.to_string()),
-            ),
+            AtlasError::Io { path, .. } => (path.clone(), Finding::unreadable(error)),
             other => (
                 dir.to_path_buf(),
                 Finding::whole(Severity::Loss, other.to_string()),
@@ -393,7 +390,7 @@ fn header_report(info: &SegmentInfo, failure: Option<AtlasError>) -> Result<File
         Some(AtlasError::MissingFile { detail, .. }) => {
             Some(Finding::whole(Severity::Loss, detail))
         }
-        Some(error) => Some(Finding::whole(Severity::Unreadable, error.to_string())),
+        Some(error) => Some(Finding::unreadable(&error)),
     });
     Ok(report)
 }

@@ -6,6 +6,7 @@ use std::thread;
 
 use super::VerifyOptions;
 use super::report::{FileKind, FileReport, Finding, Severity, shown_key};
+use crate::storage::counted;
 use crate::storage::disk::Disk;
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::file_name;
@@ -86,10 +87,7 @@ fn verify_table(
         Err(AtlasError::MissingFile { .. }) => return Ok(None),
         Err(AtlasError::NewerFormat { .. }) => return Err(error),
         Err(unreadable) => {
-            let severity = Severity::Unreadable;
-            report
-                .findings
-                .push(Finding::whole(severity, unreadable.to_string()));
+            report.findings.push(Finding::unreadable(&unreadable));
         }
     }
     Ok(Some(report))
@@ -111,7 +109,7 @@ fn judge(report: &mut FileReport, info: &TableInfo, error: &AtlasError, inspecti
         ..Finding::whole(severity, detail)
     };
     if matches!(error, AtlasError::Io { .. }) {
-        report.findings.push(whole(Severity::Unreadable, detail));
+        report.findings.push(Finding::unreadable(error));
         return;
     }
     let Inspection {
@@ -119,6 +117,7 @@ fn judge(report: &mut FileReport, info: &TableInfo, error: &AtlasError, inspecti
         tombstones,
         lsns,
         places,
+        more,
     } = inspection;
     let expected = (
         info.entries,
@@ -131,8 +130,8 @@ fn judge(report: &mut FileReport, info: &TableInfo, error: &AtlasError, inspecti
     report.lsns = lsns;
     let size = report.bytes;
     let compared = |finding: Finding| match (entries == info.entries, size == info.size) {
-        (false, _) => finding.comparing(words_of(info.entries), words_of(entries)),
-        (true, false) => finding.comparing(format!("{} bytes", info.size), format!("{size} bytes")),
+        (false, _) => finding.comparing(counted(info.entries, "entry"), counted(entries, "entry")),
+        (true, false) => finding.comparing(counted(info.size, "byte"), counted(size, "byte")),
         (true, true) => finding,
     };
     if is_complete {
@@ -142,7 +141,11 @@ fn judge(report: &mut FileReport, info: &TableInfo, error: &AtlasError, inspecti
         return;
     }
     let lost = info.entries.saturating_sub(entries);
-    let detail = format!("{detail}; {lost} of {} entries are lost", info.entries);
+    let (entries, are) = (
+        counted(info.entries, "entry"),
+        if lost == 1 { "is" } else { "are" },
+    );
+    let detail = format!("{detail}; {lost} of {entries} {are} lost");
     let finding = compared(whole(Severity::Loss, detail))
         .with_lsns(info.min_lsn, info.max_lsn)
         .with_keys(&info.min_key, &info.max_key);
@@ -150,6 +153,13 @@ fn judge(report: &mut FileReport, info: &TableInfo, error: &AtlasError, inspecti
     report
         .findings
         .extend(places.iter().map(|place| damaged_place(place, info)));
+    if more.places > 0 {
+        let detail = format!("{} more damaged places behind these", more.places);
+        let finding = Finding::whole(Severity::Loss, detail);
+        report
+            .findings
+            .push(finding.with_lsns(info.min_lsn, info.max_lsn));
+    }
 }
 
 fn damaged_place(place: &DamagedPlace, info: &TableInfo) -> Finding {
@@ -172,10 +182,6 @@ fn damaged_place(place: &DamagedPlace, info: &TableInfo) -> Finding {
     Finding::at(Severity::Loss, *offset, detail)
         .with_lsns(info.min_lsn, info.max_lsn)
         .with_keys(&or(after, &info.min_key), &or(before, &info.max_key))
-}
-
-fn words_of(entries: u64) -> String {
-    format!("{entries} entries")
 }
 
 /// Which keys stood behind a place, in words.

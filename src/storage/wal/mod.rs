@@ -34,6 +34,7 @@ pub(crate) mod reader;
 pub(crate) mod writer;
 
 use super::codec::{self, Checksum};
+use super::operation::LONGEST_KEY;
 use super::{Lsn, Operation};
 
 /// The newest format version of segments that this program reads, and the one it writes.
@@ -239,9 +240,9 @@ pub(crate) fn decode_entry(bytes: &[u8], nonce: u64) -> Option<Entry<'_>> {
     let operations = match kind {
         Kind::Operations => {
             let operations: Vec<Operation<'_>> = codec::decode_all(operations).ok()?;
-            // No write has one, and no table could take it.
-            let has_keys = operations.iter().all(|one| !one.key().is_empty());
-            has_keys.then_some(operations)?
+            // No write has another, and no table could take it.
+            let fits = |one: &Operation<'_>| (1..=LONGEST_KEY).contains(&one.key().len());
+            operations.iter().all(fits).then_some(operations)?
         }
         Kind::DurableMark | Kind::CleanMark => operations.is_empty().then(Vec::new)?,
     };
@@ -304,6 +305,23 @@ mod tests {
         }
         for end in 0..bytes.len() {
             assert_eq!(decode_entry(&bytes[..end], 0xA5), None, "cut at {end}");
+        }
+    }
+
+    /// No store writes a longer key, and a table with one could not be read back.
+    #[test]
+    fn a_key_longer_than_any_is_no_entry() {
+        for (length, is_entry) in [(LONGEST_KEY, true), (LONGEST_KEY + 1, false)] {
+            let key = vec![b'k'; length];
+            let new = NewEntry {
+                lsn: Lsn::from_u64(5),
+                kind: Kind::Operations,
+                durable_lsn: Lsn::from_u64(4),
+                operations: &[Operation::Delete { key: &key }],
+            };
+            let mut bytes = Vec::new();
+            new.encode(0xA5, &mut bytes).unwrap();
+            assert_eq!(decode_entry(&bytes, 0xA5).is_some(), is_entry);
         }
     }
 

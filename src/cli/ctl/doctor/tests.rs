@@ -5,7 +5,7 @@
 )]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -63,12 +63,15 @@ impl Machine {
         fs::write(path, text).unwrap();
     }
 
-    /// What systemctl says.
+    /// What systemctl says. Another process writes the script: a child that another test forks meanwhile would share
+    /// our open file, and what is open for writing cannot be run.
     fn unit(&self, text: &str) {
-        let script = format!("#!/bin/sh\ncat <<'END'\n{text}END\n");
-        self.file("systemctl", &script);
-        let executable = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(self.root.path().join("systemctl"), executable).unwrap();
+        self.file("script", &format!("#!/bin/sh\ncat <<'END'\n{text}END\n"));
+        let copied = Command::new("install")
+            .args(["-m", "0755", "script", "systemctl"])
+            .current_dir(self.root.path())
+            .status();
+        assert!(copied.unwrap().success());
     }
 
     fn report(&self) -> Report {

@@ -1,0 +1,223 @@
+//! What reviews of the repair found, each with the store that shows it.
+
+use std::path::Path;
+
+use atlaskv::storage::repair::{Repair, RepairOutcome};
+use atlaskv::storage::{AtlasError, KIB, Lsn, Operation, Options};
+
+use crate::damage::{self, HEADER, entries, fill, flip};
+use crate::repair::{changes, plan, repair, sample};
+use crate::sim_disk::{Errno, Fault, SimDisk};
+use crate::store::{self, Contents, DIR};
+
+/// A store with one table of these keys, its process dead.
+fn one_table(keys: u32) -> (SimDisk, Contents, Options) {
+    let options = Options {
+        max_key_size: 1024 * KIB,
+        ..damage::interval()
+    };
+    let disk = SimDisk::new(31);
+    let engine = store::open(&disk, &options).unwrap();
+    let mut model = Contents::new();
+    fill(&engine, &mut model, 0..keys, 40);
+    engine.flush().unwrap();
+    drop(engine);
+    (disk.copy(), model, options)
+}
+
+/// Where the entries of a table begin.
+fn entries_of(bytes: &[u8]) -> Vec<usize> {
+    let mut places = Vec::new();
+    let mut at = 16;
+    while at + 16 < bytes.len() {
+        places.push(at);
+        let length = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().unwrap());
+        at += 8 + length as usize;
+    }
+    places
+}
+
+#[test]
+fn what_is_accepted_covers_the_places_behind_the_hundredth() {
+    let (disk, _, _) = one_table(400);
+    let table = store::named(&disk, ".sst").pop().unwrap();
+    let places = entries_of(&damage::bytes(&disk, &table));
+    let damaged = |last: usize| {
+        let disk = disk.copy();
+        for place in (1..300).step_by(2).chain([last]) {
+            flip(&disk, &table, places[place] + 20, 1);
+        }
+        plan(&disk).unwrap()
+    };
+    let (one, other) = (damaged(350), damaged(360));
+    let loss = &one.losses[0];
+    assert_eq!((loss.entries, loss.keys.len()), (Some(151), 100));
+    assert_eq!(loss.keys[99].before.as_deref(), Some(&b"key00351"[..]));
+    assert!(loss.detail.contains("in 151 places"), "{}", loss.detail);
+    assert_eq!(one.fingerprint, damaged(350).fingerprint);
+    assert_ne!(one.fingerprint, other.fingerprint);
+    // The same hundred places, and the same last one: those between count as well.
+    let between = {
+        let disk = disk.copy();
+        for place in (1..299).step_by(2).chain([300, 350]) {
+            flip(&disk, &table, places[place] + 20, 1);
+        }
+        plan(&disk).unwrap()
+    };
+    assert_eq!(between.losses[0].entries, Some(151));
+    assert_ne!(one.fingerprint, between.fingerprint);
+}
+
+#[test]
+fn what_is_lost_at_the_end_of_the_log_does_not_count_as_durable() {
+    let (disk, _, options) = damage::three_segments(true);
+    let segments = store::segments(&disk);
+    let lsns: Vec<Lsn> = segments
+        .iter()
+        .flat_map(|path| entries(&damage::bytes(&disk, path)))
+        .map(|entry| entry.lsn)
+        .collect();
+    let kept = entries(&damage::bytes(&disk, &segments[0]))
+        .pop()
+        .unwrap()
+        .lsn;
+    for path in &segments[1..] {
+        disk.take_file(path);
+    }
+    let seen = repair(&disk).unwrap();
+    assert_eq!(seen.outcome, RepairOutcome::Loss);
+    let engine = store::open(&disk, &options).unwrap();
+    assert!(engine.sync_to(kept).is_ok());
+    for lost in lsns.into_iter().filter(|lsn| *lsn > kept) {
+        let answer = engine.sync_to(lost);
+        let is_lost = matches!(answer, Err(AtlasError::LsnLost { .. }));
+        assert!(is_lost, "{lost}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_newer_segment_behind_a_damaged_one_is_refused() {
+    let (disk, _, _) = damage::three_segments(true);
+    let segments = store::segments(&disk);
+    flip(&disk, &segments[0], 20, 3);
+    disk.edit(&segments[1], |bytes| {
+        damage::set_version(&mut bytes[..HEADER], 2);
+    });
+    let before = disk.files();
+    let refused = plan(&disk);
+    assert!(
+        matches!(refused, Err(AtlasError::NewerFormat { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(disk.files(), before);
+}
+
+/// The names of a repair's copy and record in the data directory.
+fn records(disk: &SimDisk) -> Vec<String> {
+    let names = disk.files().into_keys().filter_map(|path| {
+        let is_here = path.parent() == Some(Path::new(DIR));
+        let name = path.file_name()?.to_str()?.to_owned();
+        (is_here && name.starts_with("repair-")).then_some(name)
+    });
+    names.collect()
+}
+
+#[test]
+fn a_repair_that_was_not_done_leaves_no_record() {
+    let store = sample();
+    let damaged = store.copy();
+    flip(&damaged, &store::named(&damaged, ".sst")[0], 1, 2);
+    let mut failed = 0;
+    for at in changes(&damaged) {
+        let disk = damaged.copy();
+        disk.fail_at(at, Fault::Fail(Errno::Full));
+        let outcome = repair(&disk);
+        let call = disk.describe(at).to_lowercase();
+        // After a sync or a rename nobody knows what is durable, so nothing is removed.
+        let is_open = call.contains("sync") || call.contains("rename");
+        let manifest = store::path("MANIFEST");
+        let is_old = damage::bytes(&disk, &manifest) == damage::bytes(&damaged, &manifest);
+        if outcome.is_err() && is_old && !is_open {
+            assert!(records(&disk).is_empty(), "{call}: {:?}", records(&disk));
+            failed += 1;
+        }
+    }
+    assert!(failed > 5, "{failed}");
+    // One that a crash has left goes with the next repair, and not to quarantine.
+    for name in ["repair-77.json", "repair-77.MANIFEST"] {
+        damaged.put_file(&store::path(name), b"{}");
+    }
+    repair(&damaged).unwrap();
+    assert!(records(&damaged).is_empty());
+    let kept = damaged.files().into_keys();
+    let mut kept = kept.map(|path| path.to_string_lossy().into_owned());
+    assert!(!kept.any(|path| path.contains("repair-77")));
+}
+
+#[test]
+fn a_table_cut_between_two_entries_has_lost_what_stood_behind() {
+    let (disk, _, _) = one_table(20);
+    let table = store::named(&disk, ".sst").pop().unwrap();
+    let end = entries_of(&damage::bytes(&disk, &table))[12];
+    disk.edit(&table, |bytes| bytes.truncate(end));
+    let seen = plan(&disk).unwrap();
+    let loss = &seen.losses[0];
+    assert_eq!(loss.entries, Some(8));
+    assert_eq!(loss.keys.len(), 1, "{loss:?}");
+    assert_eq!(loss.keys[0].after.as_deref(), Some(&b"key00011"[..]));
+    assert_eq!(loss.keys[0].before, None);
+}
+
+#[test]
+fn what_a_repair_writes_is_not_more_than_it_said() {
+    let options = damage::interval();
+    let disk = SimDisk::new(32);
+    let engine = store::open(&disk, &options).unwrap();
+    let keys: Vec<[u8; 2]> = (0..3000_u16).map(u16::to_be_bytes).collect();
+    let operations: Vec<_> = keys.iter().map(|key| Operation::Delete { key }).collect();
+    engine.write(&operations).unwrap();
+    engine.sync().unwrap();
+    drop(engine);
+    let disk = disk.copy();
+    disk.take_file(&store::path("MANIFEST"));
+    let planned = Repair::prepare(&disk, Path::new(DIR)).unwrap();
+    let said = planned.plan().bytes_to_write;
+    let made = planned.carry_out().unwrap().made;
+    let sizes = made
+        .iter()
+        .map(|name| damage::bytes(&disk, &store::path(name)).len() as u64);
+    let written = sizes.sum::<u64>();
+    assert!(written > 3000 * 20, "{written}");
+    assert!(said >= written, "{said} were said, {written} written");
+}
+
+#[test]
+fn entries_with_the_longest_keys_are_found_behind_damage() {
+    let (disk, mut model, options) = one_table(1);
+    let engine = store::open(&disk, &options).unwrap();
+    let changes = [b'm', b'n', b'o'].map(|letter| {
+        let key = vec![letter; 300 * KIB];
+        (key, Some(b"value".to_vec()))
+    });
+    for change in &changes {
+        let lsn = store::write(&engine, std::slice::from_ref(change)).unwrap();
+        store::apply(&mut model, std::slice::from_ref(change), lsn);
+    }
+    engine.compact().unwrap();
+    drop(engine);
+    let disk = disk.copy();
+    let table = store::named(&disk, ".sst").pop().unwrap();
+    let places = entries_of(&damage::bytes(&disk, &table));
+    assert_eq!(places.len(), 4);
+    flip(&disk, &table, places[1] + 50, 1);
+    let seen = repair(&disk).unwrap();
+    assert_eq!(
+        seen.losses[0].entries,
+        Some(1),
+        "{:?}",
+        seen.losses[0].detail
+    );
+    model.remove(&changes[0].0);
+    let engine = store::open(&disk, &options).unwrap();
+    damage::check_contents(&engine, &model, "all but the damaged one");
+}
