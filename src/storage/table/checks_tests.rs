@@ -197,5 +197,5 @@ fn a_salvage_must_find_what_was_found_before() {
     };
     assert_eq!(corrupt_at(salvaged(3)).0, 0);
     remove_temporary(&RealDisk, place.home.path(), 2).unwrap();
-    assert_eq!(salvaged(2).unwrap().unwrap().0.entries, 2);
+    assert_eq!(salvaged(2).unwrap().unwrap().entries, 2);
 }
