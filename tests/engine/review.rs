@@ -106,6 +106,21 @@ fn a_clean_end_outlives_a_power_cut() {
     }
 }
 
+/// An engine that is dropped without being closed syncs what it was given, whatever the policy.
+#[test]
+fn a_dropped_engine_leaves_its_writes_on_the_disk() {
+    for sync in POLICIES {
+        let options = store::options(sync);
+        let disk = SimDisk::new(1);
+        let engine = store::open(&disk, &options).unwrap();
+        engine.put(b"k", b"v").unwrap();
+        drop(engine);
+        let disk = disk.crash_image(Loss::DropAll, 1);
+        let engine = store::open(&disk, &options).unwrap();
+        assert_eq!(engine.get(b"k").unwrap().unwrap().value, "v", "{sync:?}");
+    }
+}
+
 /// Nothing changes a directory whose lock was given back.
 #[test]
 fn nothing_is_written_after_close() {
