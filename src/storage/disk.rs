@@ -480,6 +480,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "tests see files as they are")]
     fn root_leaves_the_lock_file_of_another_users_directory_alone() {
         if !rustix::process::geteuid().is_root() {
             return;
