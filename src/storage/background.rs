@@ -14,6 +14,7 @@ use super::durability::QUIET;
 use super::error::{AtlasError, Result};
 use super::event::Event;
 use super::memtable::Memtable;
+use super::shortage::Shortage;
 use super::table::{Index, Table, TableInfo};
 use super::view::Sealed;
 use super::{CompactionSummary, compaction, file_name, flush};
@@ -21,7 +22,7 @@ use super::{CompactionSummary, compaction, file_name, flush};
 /// Time from a failed flush or compaction to the next try.
 const RETRY: Duration = Duration::from_secs(1);
 /// The longest such time between compactions: one that meets a damaged table reads everything up to it
-/// each time, and fails again.
+/// each time, one that finds no room writes all that there is, and both fail again.
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
 /// Time between two looks at idle scans and at a full disk.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -138,11 +139,44 @@ impl Core {
     /// Merges the tables that the policy chooses. `false`: there is nothing to merge.
     pub(crate) fn compact_once(&self) -> Result<bool> {
         let _turn = lock(&self.compacting);
-        // Not while there is room for puts: a merge that is too large would only take it from them.
-        if self.disk_full().is_some() {
-            self.with_reserve(|| self.try_compact())
-        } else {
-            self.try_compact()
+        // Not while there is room for puts: a merge that is too large would only take it from them, and that it
+        // finds no room is not yet a full disk.
+        if self.disk_full().is_none() {
+            return self.try_compact();
+        }
+        self.merge_with_reserve(|| self.try_compact())
+            .map_err(|error| self.told_as_full(error))
+    }
+
+    /// How things stand for a compaction that found no room.
+    fn shortage(&self) -> Shortage {
+        let view = self.view();
+        let infos = view.tables.iter().map(|table| table.info().clone());
+        let infos: Vec<TableInfo> = infos.collect();
+        let (trigger, most) = (view.options.compaction_trigger, view.options.max_tables);
+        let range = compaction::choose(&infos, trigger, most).unwrap_or_default();
+        let wanted = infos.get(range).unwrap_or_default();
+        Shortage::new(
+            self.disk_full().is_some(),
+            self.disk.free_space(&self.dir).ok().flatten(),
+            wanted.iter().map(|info| info.size).sum(),
+        )
+    }
+
+    /// Waits before the next try of a compaction, which found no room if there was a `shortage`: no longer
+    /// than until that is over.
+    pub(super) fn pause_compactions(&self, most: Duration, shortage: Option<Shortage>) -> Wake {
+        let Some(shortage) = shortage else {
+            return self.compact_bell.pause(most);
+        };
+        let until = Instant::now() + most;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let wake = self.compact_bell.pause(left.min(HOUSEKEEPING));
+            let is_over = left <= HOUSEKEEPING || shortage.is_over(self.shortage());
+            if wake == Wake::Stop || is_over {
+                return wake;
+            }
         }
     }
 
@@ -179,7 +213,8 @@ impl Core {
                 .sum();
             if view.tables.len() > 1 || tombstones > 0 {
                 let all = 0..view.tables.len();
-                let merged = self.with_reserve(|| self.merge(&view.tables, all.clone(), wanted))?;
+                let merged =
+                    self.merge_with_reserve(|| self.merge(&view.tables, all.clone(), wanted))?;
                 (summary.tombstones_dropped, summary.shadowed_dropped) = merged;
             }
         }
@@ -294,6 +329,7 @@ impl Core {
         for reason in self.scans.expire(limits.0, limits.1, &self.is_live()) {
             self.tell(&Event::ScanClosed { reason });
         }
+        self.refit_reserve();
         self.try_resume()
     }
 
@@ -363,7 +399,7 @@ impl Core {
         let mut retry = RETRY;
         while wake != Wake::Stop {
             let compacted = self.compact_once();
-            if compacted.is_ok() || matches!(compacted, Err(AtlasError::DiskFull { .. })) {
+            if compacted.is_ok() {
                 retry = RETRY;
             }
             wake = match compacted {
@@ -372,9 +408,10 @@ impl Core {
                 Err(_) if self.compact_bell.is_stopping() => Wake::Stop,
                 Err(error) => {
                     self.report_failure("a compaction", &error);
+                    let shortage = error.is_out_of_space().then(|| self.shortage());
                     let pause = retry;
                     retry = pause.saturating_mul(2).min(LONGEST_RETRY);
-                    self.compact_bell.pause(pause)
+                    self.pause_compactions(pause, shortage)
                 }
             };
         }

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::bell::{Bell, Pulse};
-use super::disk::Disk;
+use super::disk::{self, Disk};
 use super::durability::Durability;
 use super::error::{AtlasError, Result};
 use super::event::Event;
@@ -142,12 +142,13 @@ impl Core {
             flushed_lsn: start,
             options: Arc::new(options.clone()),
         };
+        let full = recovered.full;
         let identity = Identity {
             database_id: recovered.manifest.database_id,
             epoch: recovered.manifest.epoch,
             past_epochs: recovered.manifest.past_epochs.clone(),
         };
-        Core {
+        let core = Core {
             disk,
             dir,
             identity,
@@ -162,8 +163,8 @@ impl Core {
             durability,
             snapshots: Arc::default(),
             scans: Arc::default(),
-            reserve: Reserve::new(recovered.held),
-            disk_full: Mutex::new(recovered.full),
+            reserve: Reserve::new(recovered.held, &options),
+            disk_full: Mutex::default(),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
             closing: Mutex::default(),
@@ -173,7 +174,11 @@ impl Core {
             compact_bell: Bell::default(),
             background: options.background,
             events: options.events,
+        };
+        if let Some(error) = full {
+            core.refuse_full(&error);
         }
+        core
     }
 
     /// The present view.
@@ -242,10 +247,9 @@ impl Core {
     /// Gives a finished table its name, durably, and opens it.
     pub(crate) fn adopt_table(&self, info: &TableInfo, index: Index) -> Result<Arc<Table>> {
         self.durability.check()?;
+        let temporary = table::temporary_path(&self.dir, info.number);
         let path = table::path(&self.dir, info.number);
-        self.disk
-            .rename(&table::temporary_path(&self.dir, info.number), &path)
-            .map_err(|error| AtlasError::io("rename", &path, error))?;
+        disk::give_name(&*self.disk, &temporary, &path)?;
         if let Err(error) = self.disk.sync_dir(&self.dir) {
             let error = AtlasError::io("sync", &self.dir, error);
             self.durability.stop_writing(&error);

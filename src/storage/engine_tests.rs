@@ -1,11 +1,13 @@
-//! Deleted keys and compactions of every range of tables, whatever the policy would choose.
+//! Deleted keys and compactions of every range of tables, whatever the policy would choose; their pauses.
 #![allow(clippy::disallowed_methods, reason = "tests copy files by hand")]
 
 use std::collections::BTreeMap;
 
 use super::*;
 use crate::storage::KIB;
+use crate::storage::bell::Wake;
 use crate::storage::disk::RealDisk;
+use crate::storage::shortage::Shortage;
 
 const TABLES: usize = 4;
 
@@ -99,5 +101,22 @@ fn deleted_keys_stay_deleted_whichever_tables_are_merged() {
             drop(engine);
             std::fs::remove_dir_all(&dir).unwrap();
         }
+    }
+}
+
+/// However long the pause has become.
+#[test]
+fn a_compaction_that_found_no_room_waits_no_longer_than_until_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    for no_room in [
+        Shortage::new(true, None, 0),
+        Shortage::new(false, Some(0), 1),
+    ] {
+        let pause = Duration::from_secs(300);
+        let started = std::time::Instant::now();
+        let wake = engine.core.pause_compactions(pause, Some(no_room));
+        assert_eq!(wake, Wake::Late);
+        assert!(started.elapsed() < pause / 2, "{no_room:?}");
     }
 }

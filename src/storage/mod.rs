@@ -39,6 +39,7 @@ pub mod repair;
 mod replay;
 mod reserve;
 mod scan;
+mod shortage;
 mod stats;
 mod sync;
 mod table;

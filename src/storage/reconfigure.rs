@@ -24,9 +24,11 @@ impl Core {
             next.sync = old.sync;
             needs_restart.push("sync");
         }
-        self.change_view(|view| view.options = Arc::new(next));
         let appended = writer.last_lsn();
+        self.keep_reserve_for(&old, appended);
+        self.change_view(|view| view.options = Arc::new(next));
         drop(writer);
+        self.refit_reserve();
         self.flush_bell.ring();
         self.compact_bell.ring();
         // Readers see what the old strategy showed them: it must be durable before the new one holds.

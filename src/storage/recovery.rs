@@ -7,11 +7,16 @@
 //! 3. What the log holds is written to new, synced tables; a new segment is made. Memory may show
 //!    bytes of the old segments that never reached the disk, so nothing depends on those any more.
 //! 4. A new manifest opens the next epoch: it names the new tables and the new segment, lists the old
-//!    segments as obsolete, and lists the moves to quarantine. It is the one point of no return.
+//!    segments as obsolete, and lists the moves to quarantine. It is the one point of no return. Until then
+//!    the old manifest lists the new files as obsolete.
 //! 5. Moves and deletions follow; they can be repeated.
+//!
+//! On a disk that has no room for this, room is made first ([`relief`]), by steps of the same kind.
 //!
 //! A crash at any step leaves either the old manifest or the new one, so recovery can be interrupted
 //! again and again with the same result.
+
+mod relief;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -21,7 +26,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::disk::{Disk, count};
+use super::disk::{self, Disk, count};
 use super::error::{AtlasError, Result};
 use super::event::ReplayStep;
 use super::examine::{self, Cut, Log};
@@ -36,6 +41,7 @@ use super::wal::SegmentHeader;
 use super::wal::reader::SegmentReader;
 use super::wal::writer::SegmentWriter;
 use super::{DirEntry, Lsn, Options};
+use relief::Relief;
 
 /// What a start found and did: the honest report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -73,12 +79,29 @@ pub(crate) struct Recovered {
     pub(crate) report: RecoveryReport,
     /// What is held back for a full disk.
     pub(crate) held: Held,
-    /// Why the disk is full, if there was no room to hold back.
-    pub(crate) full: Option<String>,
+    /// What found the disk full, if there was no room to hold back.
+    pub(crate) full: Option<AtlasError>,
 }
 
-/// Recovers the store in `dir`, whose lock the caller holds.
+/// Recovers the store in `dir`, whose lock the caller holds. Where the disk has no room for all that the log
+/// holds, [`relief`] makes some, and recovery begins anew.
 pub(crate) fn recover(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<Recovered> {
+    let mut relief = Relief::default();
+    loop {
+        if let Some(mut recovered) = attempt(disk, dir, options, &mut relief)? {
+            relief.report(&mut recovered.report);
+            return Ok(recovered);
+        }
+    }
+}
+
+/// `None`: the disk was full, and there is more room now.
+fn attempt(
+    disk: &dyn Disk,
+    dir: &Path,
+    options: &Options,
+    relief: &mut Relief,
+) -> Result<Option<Recovered>> {
     let files = list(disk, dir)?;
     let (manifest, created) = load_or_create(disk, dir, &files)?;
     Manifest::sync_loaded(disk, dir)?;
@@ -92,23 +115,47 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<
     remove_temporaries(disk, dir, &files)?;
     let mut recovery = Recovery::new((disk, dir), options, manifest, &files, progress);
     recovery.report.created = created;
-    let (segment, new_tables) = recovery
-        .make_next(&log, &files)
-        .inspect_err(|error| recovery.discard(error))?;
+    let (segment, new_tables) = match recovery.make_next(&log, &files) {
+        Ok(made) => made,
+        Err(error) => {
+            recovery.discard(&error);
+            let start = (recovery.durable, &log, files.as_slice());
+            return relief.make_room((disk, dir), options, start, error);
+        }
+    };
     recovery.clean_up()?;
     tables.splice(0..0, new_tables);
-    let (held, full) = match reserve::hold(disk, dir, options) {
-        Err(error) if error.is_out_of_space() => (Held::Nothing, Some(error.to_string())),
-        held => (held?, None),
-    };
-    Ok(Recovered {
+    let (held, full) = hold_back(disk, dir, options, &mut recovery.report.notes);
+    Ok(Some(Recovered {
         manifest: recovery.manifest,
         tables,
         segment,
         report: recovery.report,
         held,
         full,
-    })
+    }))
+}
+
+/// Holds room back for a full disk. Nothing depends on it, so no failure keeps the store from serving.
+fn hold_back(
+    disk: &dyn Disk,
+    dir: &Path,
+    options: &Options,
+    notes: &mut Vec<String>,
+) -> (Held, Option<AtlasError>) {
+    match reserve::hold(disk, dir, options, reserve::size(options)) {
+        Ok(Held::Never) => {
+            let what = "no room is held back for a full disk: the file system cannot preallocate";
+            notes.push(what.to_owned());
+            (Held::Never, None)
+        }
+        Ok(held) => (held, None),
+        Err(error) if error.is_out_of_space() => (Held::Nothing, Some(error)),
+        Err(error) => {
+            notes.push(format!("no room is held back for a full disk: {error}"));
+            (Held::Never, None)
+        }
+    }
 }
 
 /// The regular files of a data directory.
@@ -207,10 +254,36 @@ pub(crate) fn discard_new(disk: &dyn Disk, dir: &Path, numbers: Range<u64>, erro
     }
 }
 
+/// Before files with these numbers get their names: makes it durable that such files are obsolete, until a manifest
+/// names them. Interrupted in between, they are no strays, which would be kept and take their room.
+fn announce(
+    disk: &dyn Disk,
+    dir: &Path,
+    durable: &mut Manifest,
+    numbers: Range<u64>,
+) -> Result<()> {
+    let mut next = durable.clone();
+    next.generation += 1;
+    next.next_file_number = next.next_file_number.max(numbers.end);
+    let names = numbers.flat_map(|number| [file_name::table(number), file_name::segment(number)]);
+    next.obsolete.extend(names);
+    next.store(disk, dir).inspect_err(|error| {
+        if !error.leaves_outcome_open() {
+            // What is left of it takes room; the first failure is the one to tell.
+            let left = file_name::temporary(file_name::MANIFEST);
+            let _ = disk.remove(&dir.join(left));
+        }
+    })?;
+    *durable = next;
+    Ok(())
+}
+
 struct Recovery<'a> {
     disk: &'a dyn Disk,
     dir: &'a Path,
     options: &'a Options,
+    /// The manifest in force.
+    durable: Manifest,
     /// The manifest that is being made.
     manifest: Manifest,
     /// Files made by this start have this number or a higher one.
@@ -229,12 +302,14 @@ impl<'a> Recovery<'a> {
         files: &[DirEntry],
         progress: Replaying<'a>,
     ) -> Recovery<'a> {
+        let durable = manifest.clone();
         pass_taken_numbers(&mut manifest, files);
         let report = RecoveryReport::default();
         Recovery {
             disk,
             dir,
             options,
+            durable,
             first_new_number: manifest.next_file_number,
             manifest,
             new_tables: Vec::new(),
@@ -364,11 +439,15 @@ impl<'a> Recovery<'a> {
 
     /// Makes the next manifest durable: from here on the new state is the one.
     fn commit(&mut self, log: &Log) -> Result<(SegmentWriter, Vec<Arc<Table>>)> {
+        if !self.new_tables.is_empty() {
+            // Two more numbers: for a segment, and for a small one in its place.
+            let numbers = self.first_new_number..self.manifest.next_file_number + 2;
+            announce(self.disk, self.dir, &mut self.durable, numbers)?;
+            self.manifest.generation = self.durable.generation;
+        }
         for (info, _) in &self.new_tables {
-            let path = table::path(self.dir, info.number);
-            self.disk
-                .rename(&table::temporary_path(self.dir, info.number), &path)
-                .map_err(|error| AtlasError::io("rename", &path, error))?;
+            let temporary = table::temporary_path(self.dir, info.number);
+            disk::give_name(self.disk, &temporary, &table::path(self.dir, info.number))?;
         }
         self.manifest.segments.clear();
         self.manifest.open_epoch(log.last_lsn)?;

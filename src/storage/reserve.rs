@@ -5,6 +5,8 @@
 //! made again as soon as there is room; until then a small one is there for the next start. To recovery
 //! it is a temporary file like any other: a start takes its room first, and holds it back again at its
 //! end. Nothing depends on it, so no power cut matters.
+//!
+//! How large it is follows the options, also when they change while the store is open ([`size`]).
 
 use std::io;
 use std::path::Path;
@@ -12,19 +14,41 @@ use std::path::Path;
 use super::core::{Core, lock};
 use super::disk::{Disk, count};
 use super::error::{AtlasError, Result};
+use super::event::Event;
 use super::sync::Mutex;
 use super::sync::atomic::{AtomicU8, Ordering};
-use super::{MIB, Options, file_name};
+use super::view::View;
+use super::{Lsn, MIB, Options, file_name};
 
 /// The largest segment that is made while the reserve is gone.
 const SMALL_SEGMENT: usize = MIB;
+/// Bytes that a table takes for an entry besides key and value, at most: its prefix, two lengths, the LSN.
+const ENTRY_OVERHEAD: usize = 28;
 
 /// The reserve of an open store.
 #[derive(Debug)]
 pub(crate) struct Reserve {
     state: AtomicU8,
     /// Held while the file is made or removed.
-    turn: Mutex<()>,
+    turn: Mutex<Kept>,
+}
+
+/// What the file is kept for.
+#[derive(Debug)]
+struct Kept {
+    /// Bytes held, where all is.
+    size: u64,
+    /// What options that are in force no longer may need, until everything up to this LSN and a write
+    /// beyond is flushed: then the segment that took writes at the change is gone, and its memtable.
+    older: Option<(Lsn, u64)>,
+}
+
+impl Kept {
+    /// Bytes to hold back.
+    fn needed(&mut self, view: &View) -> u64 {
+        self.older = self.older.filter(|(until, _)| view.flushed_lsn <= *until);
+        size(&view.options).max(self.older.map_or(0, |(_, size)| size))
+    }
 }
 
 /// What is held back.
@@ -42,10 +66,15 @@ pub(crate) enum Held {
 }
 
 impl Reserve {
-    pub(crate) fn new(held: Held) -> Reserve {
+    /// As a start has left it.
+    pub(crate) fn new(held: Held, options: &Options) -> Reserve {
+        let kept = Kept {
+            size: size(options),
+            older: None,
+        };
         let reserve = Reserve {
             state: AtomicU8::new(0),
-            turn: Mutex::default(),
+            turn: Mutex::new(kept),
         };
         reserve.set(held);
         reserve
@@ -75,6 +104,14 @@ impl Reserve {
         matches!(self.held(), Held::Nothing | Held::Spent)
     }
 
+    /// Something that makes room found none, even with what was held back.
+    fn note_spent(&self) {
+        let _turn = lock(&self.turn);
+        if self.held() == Held::Nothing {
+            self.set(Held::Spent);
+        }
+    }
+
     /// Something was written with its room.
     pub(crate) fn note_use(&self) {
         let _turn = lock(&self.turn);
@@ -84,10 +121,20 @@ impl Reserve {
     }
 }
 
-/// Bytes held back: for the table of a full memtable, for two small segments, and for the next start.
-fn size(options: &Options) -> u64 {
-    let table = options.memtable_size + options.memtable_size / 4;
-    count(table + 2 * small(options).segment_size) + least(options)
+/// Bytes held back: for the largest table that a flush may make, for two small segments, and for the next
+/// start.
+///
+/// One table is enough, for each flush gives back its segment before the next one, and a start on a full disk
+/// goes the same way. What a table holds is what one segment and its memtable hold. They are sealed when
+/// either is full, before an entry that no longer fits: so it is no more than a segment, or than one batch
+/// that is alone in it; nor more than a full memtable and one batch. What a table takes beyond keys and values is
+/// less than a quarter of a memtable, which counts 120 bytes for each entry, and that of the last batch.
+pub(crate) fn size(options: &Options) -> u64 {
+    let (memtable, batch) = (options.memtable_size, options.max_batch_size);
+    let segment = options.segment_size.min(memtable + batch);
+    let contents = segment.max(memtable).max(batch);
+    let overhead = memtable / 4 + options.max_batch_operations * ENTRY_OVERHEAD;
+    count(contents + overhead + 2 * small(options).segment_size) + least(options)
 }
 
 /// Bytes held back while the rest is in use: a start needs a small segment, and tables of what is in one.
@@ -103,10 +150,10 @@ pub(crate) fn small(options: &Options) -> Options {
     }
 }
 
-/// Holds room back in `dir`, where none is.
-pub(crate) fn hold(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<Held> {
+/// Holds room back in `dir`, in place of what is held there.
+pub(crate) fn hold(disk: &dyn Disk, dir: &Path, options: &Options, size: u64) -> Result<Held> {
     let path = dir.join(file_name::RESERVE);
-    let held = make(disk, &path, size(options));
+    let held = make(disk, &path, size);
     match &held {
         Ok(Held::All) => {}
         Err(error) if error.is_out_of_space() => hold_least(disk, &path, options),
@@ -146,8 +193,23 @@ fn make(disk: &dyn Disk, path: &Path, size: u64) -> Result<Held> {
 }
 
 impl Core {
-    /// Does `work`; where it finds the disk full, frees what is held back and does it once more.
+    /// Does `work`; where it finds the disk full, frees what is held back and does it once more. What is to make
+    /// room by itself: where even so there is none, that is noted.
     pub(crate) fn with_reserve<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
+        match work() {
+            Err(error) if error.is_out_of_space() => {
+                if self.free_reserve(&error) {
+                    return work();
+                }
+                self.reserve.note_spent();
+                Err(error)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// As [`Core::with_reserve`], for a merge: one that is too large says nothing of the room for others.
+    pub(crate) fn merge_with_reserve<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
         match work() {
             Err(error) if error.is_out_of_space() && self.free_reserve(&error) => work(),
             outcome => outcome,
@@ -161,33 +223,92 @@ impl Core {
             // After a failed sync nothing is removed.
             return false;
         }
+        let options = self.options();
         let turn = lock(&self.reserve.turn);
-        match self.reserve.held() {
-            Held::Never => return false,
-            Held::Nothing | Held::Spent => {
-                self.reserve.set(Held::Spent);
-                return false;
-            }
-            Held::All => {}
+        if self.reserve.held() != Held::All {
+            return false;
         }
         let path = self.dir.join(file_name::RESERVE);
         match self.disk.remove(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return false,
             _ => self.reserve.set(Held::Nothing),
         }
-        hold_least(&*self.disk, &path, &self.options());
+        hold_least(&*self.disk, &path, &options);
         drop(turn);
         self.refuse_full(error);
         true
     }
 
+    /// Holds room back again, if its room was in use.
+    pub(crate) fn hold_reserve(&self) -> Result<()> {
+        let view = self.view();
+        let mut kept = lock(&self.reserve.turn);
+        if self.reserve.is_in_use() {
+            let needed = kept.needed(&view);
+            self.hold_now(&mut kept, &view.options, (least(&view.options), needed))?;
+        }
+        Ok(())
+    }
+
+    /// Holds back what the options in force need, if all is held: they may have changed. A disk without room for
+    /// that counts as full, as it would at the next start.
+    pub(crate) fn refit_reserve(&self) {
+        if self.durability.check().is_err() {
+            return;
+        }
+        let view = self.view();
+        let mut kept = lock(&self.reserve.turn);
+        let (present, needed) = (kept.size, kept.needed(&view));
+        if self.reserve.held() != Held::All || present == needed {
+            return;
+        }
+        let held = self.hold_now(&mut kept, &view.options, (present, needed));
+        drop(kept);
+        if let Err(error) = held {
+            self.free_reserve(&error);
+        }
+    }
+
+    /// Options change: what those that were in force may need, for writes up to `last`, is held on to.
+    pub(crate) fn keep_reserve_for(&self, old: &Options, last: Lsn) {
+        let mut kept = lock(&self.reserve.turn);
+        // For what never was held nothing was written: puts were refused.
+        let needed = size(old).min(kept.size);
+        let size = kept.older.map_or(0, |(_, size)| size).max(needed);
+        kept.older = Some((last, size));
+    }
+
+    /// Makes the file, where `present` bytes are held. Fails on a full disk alone: whatever else keeps it from
+    /// being made, the store serves without it.
+    fn hold_now(
+        &self,
+        kept: &mut Kept,
+        options: &Options,
+        (present, needed): (u64, u64),
+    ) -> Result<()> {
+        self.check_room_to_hold(present, needed)?;
+        match hold(&*self.disk, &self.dir, options, needed) {
+            Ok(held) => self.reserve.set(held),
+            Err(error) if error.is_out_of_space() => return Err(error),
+            Err(error) => {
+                self.reserve.set(Held::Never);
+                self.tell(&Event::BackgroundFailed {
+                    task: "holding room back for a full disk",
+                    error: error.to_string(),
+                });
+            }
+        }
+        kept.size = needed;
+        Ok(())
+    }
+
     /// Refuses an attempt that cannot succeed: a file system may hand out all it has before it says that it
     /// is not enough, and for that moment nobody else would find room.
-    fn check_room_to_hold(&self, options: &Options) -> Result<()> {
+    fn check_room_to_hold(&self, present: u64, needed: u64) -> Result<()> {
         let Ok(Some(free)) = self.disk.free_space(&self.dir) else {
             return Ok(());
         };
-        if free.saturating_add(least(options)) >= size(options) {
+        if free.saturating_add(present) >= needed {
             return Ok(());
         }
         let path = self.dir.join(file_name::RESERVE);
@@ -196,17 +317,5 @@ impl Core {
             &path,
             io::ErrorKind::StorageFull.into(),
         ))
-    }
-
-    /// Holds room back again, if its room was in use.
-    pub(crate) fn hold_reserve(&self) -> Result<()> {
-        let options = self.options();
-        let _turn = lock(&self.reserve.turn);
-        if self.reserve.is_in_use() {
-            self.check_room_to_hold(&options)?;
-            let held = hold(&*self.disk, &self.dir, &options)?;
-            self.reserve.set(held);
-        }
-        Ok(())
     }
 }

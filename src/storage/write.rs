@@ -224,7 +224,7 @@ impl Core {
         let too_soon = writer
             .refused_at
             .is_some_and(|at| at.elapsed() < FULL_RETRY);
-        let may_free = frees && self.reserve.held() == Held::All;
+        let may_free = frees && matches!(self.reserve.held(), Held::All | Held::Nothing);
         let refused = too_soon && self.background && !may_free;
         if let Some(reason) = self.disk_full().filter(|_| refused) {
             return Err(AtlasError::DiskFull { reason });

@@ -233,6 +233,8 @@ fn every_bit_and_every_length() {
 #[test]
 fn damage_under_a_running_store_is_never_wrong_data() {
     let options = Options {
+        max_value_size: 1024 * KIB,
+        max_batch_size: 1025 * KIB,
         memtable_size: 4096 * KIB,
         segment_size: 4096 * KIB,
         ..store::options(POLICIES[1])

@@ -271,6 +271,34 @@ fn flush_against_compaction_against_removal() {
     });
 }
 
+/// A flush finds room and says so while a merge finds none and frees what is held back: nobody is left refused
+/// when there is room again.
+#[test]
+fn resuming_against_a_full_disk() {
+    explore("resuming_against_a_full_disk", || {
+        let disk = SimDisk::new(1);
+        let engine = open(&disk, &every_write());
+        for key in [b"a", b"b"] {
+            engine.put(key, &[7; 18 * KIB]).unwrap();
+            engine.flush().unwrap();
+        }
+        disk.set_capacity(Some(disk.used() + 24 * KIB as u64));
+        let work: [fn(&Engine); 2] = [
+            |engine| drop(engine.put(b"c", b"1").and_then(|_| engine.flush())),
+            |engine| drop(engine.compact()),
+        ];
+        let threads = work.map(|work| {
+            let engine = Arc::clone(&engine);
+            thread::spawn(move || work(&engine))
+        });
+        join(threads.into());
+        disk.set_capacity(None);
+        engine.maintain().unwrap();
+        engine.put(b"d", b"1").unwrap();
+        assert_eq!(engine.stats().state, "running");
+    });
+}
+
 /// Closing while others write: what was answered is there, the rest is refused.
 #[test]
 fn close_under_load() {

@@ -176,6 +176,8 @@ fn scans_that_keep_too_much_memory_are_closed_oldest_first() {
 #[test]
 fn large_values_are_asked_for_before_they_are_read() {
     let options = Options {
+        max_value_size: 1024 * KIB,
+        max_batch_size: 1025 * KIB,
         memtable_size: 1024 * KIB,
         segment_size: 1024 * KIB,
         ..store::options(POLICIES[1])

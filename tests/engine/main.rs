@@ -22,6 +22,7 @@ mod compact_offline;
 mod crash;
 mod damage;
 mod faults;
+mod full_start;
 #[cfg(atlaskv_shuttle)]
 mod interleavings;
 mod limits;

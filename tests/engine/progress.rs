@@ -16,6 +16,8 @@ type Told = Arc<Mutex<Vec<Event>>>;
 fn options(told: &Told) -> Options {
     let told = Arc::clone(told);
     Options {
+        max_value_size: 1024 * KIB,
+        max_batch_size: 1025 * KIB,
         memtable_size: 8 * MIB,
         segment_size: 24 * MIB,
         max_sealed_memtables: 8,

@@ -1,8 +1,12 @@
 //! The room held back for a full disk: deletes, flush and compaction go on in it, puts do not.
 
-use atlaskv::storage::{AtlasError, Engine, KIB, Options};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use crate::sim_disk::{Loss, SimDisk};
+use atlaskv::storage::{AtlasError, Disk, Engine, Event, KIB, Operation, Options, verify};
+
+use crate::sim_disk::{CallKind, Errno, Fault, Loss, SimDisk};
 use crate::store::{self, Contents, POLICIES};
 
 /// Kept small, so that everything deleted is in few pages.
@@ -24,6 +28,29 @@ fn fill(engine: &Engine) -> Contents {
         }
     }
     panic!("the disk does not get full");
+}
+
+/// Bytes held back.
+fn held(disk: &SimDisk) -> u64 {
+    let files = disk.list(Path::new(store::DIR)).unwrap();
+    let reserve = files.into_iter().find(|file| file.name == "RESERVE.tmp");
+    reserve.map_or(0, |file| file.length)
+}
+
+/// Options that keep their events, as lines, and these.
+fn listening(options: &Options) -> (Options, Arc<Mutex<Vec<String>>>) {
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let events = Arc::clone(&told);
+    let sink = move |event: &Event| events.lock().unwrap().push(event.to_string());
+    let options = Options {
+        events: Some(Arc::new(sink)),
+        ..options.clone()
+    };
+    (options, told)
+}
+
+fn was_told(told: &Mutex<Vec<String>>, what: &str) -> bool {
+    told.lock().unwrap().iter().any(|line| line.contains(what))
 }
 
 /// A store on a disk with room for 96 KiB more, filled.
@@ -117,14 +144,17 @@ fn without_room_to_hold_back_a_start_refuses_puts() {
     drop(engine);
     disk.take_file(&store::path("RESERVE.tmp"));
     disk.set_capacity(Some(disk.used() + 17 * KIB as u64));
+    let (options, told) = listening(&options);
     let engine = store::open(&disk, &options).unwrap();
     assert_eq!(engine.stats().state, "disk-full");
+    assert!(was_told(&told, "the disk is full"), "{told:?}");
     let refused = engine.put(b"k", b"w").unwrap_err();
     assert!(matches!(refused, AtlasError::DiskFull { .. }), "{refused}");
     assert_eq!(&engine.get(b"k").unwrap().unwrap().value[..], b"v");
     engine.delete(b"other").unwrap();
     disk.set_capacity(None);
     engine.maintain().unwrap();
+    assert!(was_told(&told, "writing goes on"), "{told:?}");
     engine.put(b"k", b"w").unwrap();
 }
 
@@ -140,4 +170,346 @@ fn a_close_on_a_full_disk_is_clean() {
         assert!(engine.recovery_report().clean_shutdown);
         check(&engine, &contents);
     }
+}
+
+/// What is held back is enough for the largest table that a flush may make, in whatever shape it comes.
+#[test]
+fn the_largest_memtable_is_flushed_on_a_full_disk() {
+    let base = store::options(POLICIES[1]);
+    let large = |memtable, segment, batch, operations| Options {
+        max_value_size: batch - 2 * KIB,
+        max_batch_size: batch,
+        max_batch_operations: operations,
+        memtable_size: memtable,
+        segment_size: segment,
+        ..base.clone()
+    };
+    for options in [
+        large(2 * KIB, 16 * KIB, 200 * KIB, 200),
+        large(64 * KIB, 8 * KIB, 200 * KIB, 200),
+        large(64 * KIB, 256 * KIB, 64 * KIB, 200),
+        large(2 * KIB, 16 * KIB, 24 * KIB, 8000),
+        large(64 * KIB, 128 * KIB, 64 * KIB, 8000),
+    ] {
+        for value in [options.max_value_size - 9, 0] {
+            let disk = SimDisk::new(7);
+            let engine = store::open(&disk, &options).unwrap();
+            // As full as a memtable gets without being sealed, then the largest batch.
+            for number in 0.. {
+                let stats = engine.stats();
+                let is_full = stats.memtable_bytes + 400 > options.memtable_size as u64
+                    || stats.log_bytes + 5000 > options.segment_size as u64;
+                if is_full {
+                    break;
+                }
+                engine.put(&key(number), &VALUE).unwrap();
+            }
+            let keys: Vec<Vec<u8>> = (0..options.max_batch_operations as u32).map(key).collect();
+            let count = (options.max_batch_size / (4 + value)).min(keys.len());
+            let value = vec![7; value];
+            let puts = keys[keys.len() - count..]
+                .iter()
+                .map(|key| Operation::Put { key, value: &value });
+            engine.write(&puts.collect::<Vec<_>>()).unwrap();
+            disk.set_capacity(Some(disk.used()));
+            let place = format!("{options:?}, {count} entries of {} bytes", value.len());
+            engine
+                .flush()
+                .unwrap_or_else(|error| panic!("{place}: {error}"));
+        }
+    }
+}
+
+/// It follows a reload: at once when more is needed; when less is, only after what was written before is flushed.
+#[test]
+fn it_follows_options_that_change() {
+    let (small, told) = listening(&store::options(POLICIES[1]));
+    let large = Options {
+        memtable_size: 256 * KIB,
+        segment_size: 256 * KIB,
+        ..small.clone()
+    };
+    let (disk, fresh) = (SimDisk::new(7), SimDisk::new(8));
+    let engine = store::open(&disk, &small).unwrap();
+    let least = held(&disk);
+    drop(store::open(&fresh, &large).unwrap());
+    let most = held(&fresh);
+    assert!(most > least + 250 * KIB as u64, "{most} after {least}");
+
+    engine.reconfigure(&large).unwrap();
+    assert_eq!(held(&disk), most);
+    for number in 0..700 {
+        engine.put(&key(number), &VALUE).unwrap();
+    }
+    engine.reconfigure(&small).unwrap();
+    engine.maintain().unwrap();
+    assert_eq!(held(&disk), most, "what was written before is not flushed");
+    disk.set_capacity(Some(disk.used()));
+    engine.flush().unwrap();
+    disk.set_capacity(None);
+    engine.maintain().unwrap();
+    engine.put(b"k", b"v").unwrap();
+    engine.flush().unwrap();
+    engine.maintain().unwrap();
+    assert_eq!(
+        (held(&disk), engine.stats().state.as_str()),
+        (least, "running")
+    );
+
+    // Without room for it the disk counts as full, until there is, or no need for it.
+    for mends in [true, false] {
+        disk.set_capacity(Some(disk.used() + 64 * KIB as u64));
+        told.lock().unwrap().clear();
+        engine.reconfigure(&large).unwrap();
+        assert!(was_told(&told, "the disk is full"), "{told:?}");
+        let refused = engine.put(b"k", b"w").unwrap_err();
+        assert!(matches!(refused, AtlasError::DiskFull { .. }), "{refused}");
+        engine.delete(b"other").unwrap();
+        if mends {
+            disk.set_capacity(None);
+        } else {
+            engine.reconfigure(&small).unwrap();
+            engine.flush().unwrap();
+        }
+        engine.maintain().unwrap();
+        assert_eq!(engine.stats().state, "running", "{mends}");
+        engine.put(b"k", b"w").unwrap();
+        disk.set_capacity(None);
+        engine.reconfigure(&small).unwrap();
+        engine.maintain().unwrap();
+        engine.put(b"k", b"w").unwrap();
+        engine.flush().unwrap();
+        engine.maintain().unwrap();
+        assert_eq!(held(&disk), least);
+    }
+}
+
+/// Changes of the disk, in a start, that concern what is held back.
+fn changes_for_reserve(disk: &SimDisk) -> Vec<u64> {
+    let trace = disk.trace();
+    let ours = trace.iter().filter(|call| call.kind.is_change());
+    ours.filter(|call| call.path.ends_with("RESERVE.tmp"))
+        .map(|call| call.number)
+        .collect()
+}
+
+/// Nothing depends on it: where it cannot be made, a store starts and serves, and says so.
+#[test]
+fn no_failure_of_it_keeps_a_store_from_serving() {
+    let options = store::options(POLICIES[1]);
+    let sound = SimDisk::new(7);
+    drop(store::open(&sound, &options).unwrap());
+    let numbers = changes_for_reserve(&sound);
+    assert!(numbers.len() >= 3, "{numbers:?}");
+    for number in numbers {
+        let disk = SimDisk::new(7);
+        disk.fail_at(number, Fault::Fail(Errno::Io));
+        let place = sound.describe(number);
+        let engine =
+            store::open(&disk, &options).unwrap_or_else(|error| panic!("{place}: {error}"));
+        let note = engine.recovery_report().notes.join("; ");
+        let is_missing = !place.contains("Remove");
+        assert_eq!(
+            note.contains("no room is held back"),
+            is_missing,
+            "{place}: {note}"
+        );
+        assert_eq!(engine.stats().state, "running", "{place}");
+        engine.put(b"k", b"v").unwrap();
+    }
+    // The same when it is to be held again, later.
+    let (options, told) = listening(&options);
+    let (disk, engine, _) = full(&options);
+    engine.flush().unwrap();
+    disk.set_capacity(None);
+    disk.clear_trace();
+    let failing = disk.changes();
+    for number in failing..failing + 8 {
+        disk.fail_at(number, Fault::Fail(Errno::Io));
+    }
+    let _ = engine.maintain();
+    disk.clear_faults();
+    if engine.stats().state != "read-only" {
+        engine.maintain().unwrap();
+        engine.put(b"k", b"v").unwrap();
+        assert!(was_told(&told, "holding room back"), "{told:?}");
+    }
+}
+
+/// A file system that cannot preallocate holds nothing back: full is full, and it resumes all the same.
+#[test]
+fn a_disk_that_cannot_preallocate_serves_without() {
+    let disk = SimDisk::new(7);
+    disk.fail_from(0, Fault::NotPreallocated);
+    let engine = store::open(&disk, &store::options(POLICIES[1])).unwrap();
+    let note = engine.recovery_report().notes.join("; ");
+    assert!(note.contains("cannot preallocate"), "{note}");
+    assert_eq!(held(&disk), 0);
+    disk.set_capacity(Some(disk.used() + 96 * KIB as u64));
+    let contents = fill(&engine);
+    assert_eq!(engine.stats().state, "disk-full");
+    check(&engine, &contents);
+    disk.set_capacity(None);
+    engine.maintain().unwrap();
+    engine.put(b"k", b"v").unwrap();
+    assert_eq!(engine.stats().state, "running");
+}
+
+/// A merge that is too large for what is held back says nothing of the room for deletes and their flushes.
+#[test]
+fn a_merge_that_is_too_large_takes_nothing_from_deletes() {
+    let options = Options {
+        compaction_trigger: 30,
+        max_tables: 60,
+        ..store::options(POLICIES[1])
+    };
+    let disk = SimDisk::new(7);
+    let engine = store::open(&disk, &options).unwrap();
+    for number in 0..3000 {
+        store::write(&engine, &[(key(number), Some(VALUE.to_vec()))]).unwrap();
+    }
+    engine.compact().unwrap();
+    disk.set_capacity(Some(disk.used() + 32 * KIB as u64));
+    for number in 3000..10_000 {
+        if store::write(&engine, &[(key(number), Some(VALUE.to_vec()))]).is_err() {
+            break;
+        }
+    }
+    for _ in 0..3 {
+        let refused = engine.compact().unwrap_err();
+        assert!(matches!(refused, AtlasError::DiskFull { .. }), "{refused}");
+    }
+    for number in 0..200 {
+        engine
+            .delete(&key(number))
+            .unwrap_or_else(|error| panic!("delete {number}: {error}"));
+    }
+}
+
+/// The number of the table that was begun last.
+fn last_table(disk: &SimDisk) -> Option<u64> {
+    let trace = disk.trace();
+    let created = trace.iter().filter(|call| call.kind == CallKind::Create);
+    let mut names = created.filter_map(|call| call.path.file_name()?.to_str());
+    let name = names.rfind(|name| name.ends_with(".sst.tmp"))?;
+    name.split('.').next()?.parse().ok()
+}
+
+/// Waits until a table with this number or a later one is begun.
+fn wait_for_table(disk: &SimDisk, number: u64) {
+    let started = Instant::now();
+    while last_table(disk).is_none_or(|last| last < number) {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "table {number}"
+        );
+        std::thread::yield_now();
+    }
+}
+
+/// While a merge works in the room that was freed for it, nobody takes it back.
+#[test]
+fn a_merge_under_way_keeps_the_room_that_was_freed_for_it() {
+    let options = Options {
+        memtable_size: 64 * KIB,
+        ..store::options(POLICIES[1])
+    };
+    let disk = SimDisk::new(7);
+    let engine = store::open(&disk, &options).unwrap();
+    for number in 0..400 {
+        engine.put(&key(number), &VALUE).unwrap();
+        if number % 200 == 199 {
+            engine.flush().unwrap();
+        }
+    }
+    disk.set_capacity(Some(disk.used() + 20 * KIB as u64));
+    disk.clear_trace();
+    disk.hang(CallKind::Write, "0000");
+    std::thread::scope(|scope| {
+        let _open = disk.opens_gate();
+        let merge = scope.spawn(|| engine.compact());
+        wait_for_table(&disk, 1);
+        // The first attempt finds no room; the second one waits, with the room that was freed for it.
+        let second = last_table(&disk).unwrap() + 1;
+        disk.hang(CallKind::Write, &format!("{second:012}"));
+        wait_for_table(&disk, second);
+        let unsynced = engine.delete(b"other").unwrap();
+        let housekeeping = scope.spawn(|| drop(engine.maintain()));
+        // It syncs after it has looked for room.
+        let started = Instant::now();
+        while engine.stats().durable_lsn < unsynced.as_u64() {
+            assert!(started.elapsed() < Duration::from_secs(60));
+            std::thread::yield_now();
+        }
+        disk.open_gate();
+        merge.join().unwrap().unwrap();
+        housekeeping.join().unwrap();
+    });
+    engine.maintain().unwrap();
+    assert_eq!(engine.stats().state, "running");
+}
+
+/// An attempt to hold it again that cannot succeed is not made: it would take all there is for a moment.
+#[test]
+fn nothing_is_tried_where_there_is_no_room_for_it() {
+    let (disk, engine, _) = full(&store::options(POLICIES[1]));
+    engine.flush().unwrap();
+    assert_eq!(engine.stats().state, "disk-full");
+    disk.set_capacity(Some(disk.used()));
+    disk.clear_trace();
+    for _ in 0..3 {
+        let _ = engine.maintain();
+        assert_eq!(engine.stats().state, "disk-full");
+    }
+    let touched = changes_for_reserve(&disk);
+    assert!(touched.is_empty(), "{touched:?}");
+}
+
+/// A delete soon after a put that found no room: there is some that is only for it, so it need not wait.
+#[test]
+fn a_delete_right_after_a_refused_put_is_done() {
+    let options = Options {
+        background: true,
+        max_sealed_memtables: 64,
+        stall_timeout: Duration::from_secs(60),
+        ..store::options(POLICIES[1])
+    };
+    let disk = SimDisk::new(7);
+    let engine = store::open(&disk, &options).unwrap();
+    let _open = disk.opens_gate();
+    disk.hang(CallKind::Write, "0000");
+    disk.set_capacity(Some(disk.used() + 96 * KIB as u64));
+    fill(&engine);
+    wait_for_table(&disk, 1);
+    disk.set_capacity(Some(disk.used()));
+    // The first flush finds no room, frees what is held back and is done; the next one waits.
+    let next = last_table(&disk).unwrap() + 2;
+    disk.hang(CallKind::Write, &format!("{next:012}"));
+    wait_for_table(&disk, next);
+    assert_eq!(
+        (engine.stats().state.as_str(), engine.stats().flushes),
+        ("disk-full", 1)
+    );
+    engine.delete(b"other").unwrap();
+}
+
+/// Verifying does not hold it open: its room must be free the moment it is needed.
+#[test]
+fn verifying_does_not_open_it() {
+    let disk = SimDisk::new(7);
+    let engine = store::open(&disk, &store::options(POLICIES[1])).unwrap();
+    engine.put(b"k", b"v").unwrap();
+    engine.flush().unwrap();
+    disk.put_file(&store::path("notes.txt"), b"read");
+    disk.clear_trace();
+    let all = verify::VerifyOptions::default();
+    verify::verify(&disk, Path::new(store::DIR), all).unwrap();
+    engine.verify(Arc::new(|_| Ok(()))).unwrap();
+    let opened = |name: &str| {
+        let trace = disk.trace();
+        let calls = trace.iter().filter(|call| call.kind == CallKind::Open);
+        calls.filter(|call| call.path.ends_with(name)).count()
+    };
+    assert!(opened("notes.txt") >= 2);
+    assert_eq!(opened("RESERVE.tmp"), 0);
 }

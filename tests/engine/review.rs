@@ -196,6 +196,8 @@ fn a_disk_too_full_for_a_large_write_is_told_once() {
     let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let sink = std::sync::Arc::clone(&told);
     let mut options = store::options(POLICIES[1]);
+    options.max_value_size = 256 * KIB;
+    options.max_batch_size = 257 * KIB;
     options.events = Some(std::sync::Arc::new(move |event| {
         sink.lock().unwrap().push(event.to_string());
     }));
@@ -223,6 +225,8 @@ fn a_disk_too_full_for_a_large_write_is_told_once() {
 #[test]
 fn writing_resumes_although_nobody_writes() {
     let options = Options {
+        max_value_size: 256 * KIB,
+        max_batch_size: 257 * KIB,
         background: true,
         ..store::options(WalSyncStrategy::OsDefault)
     };

@@ -210,9 +210,10 @@ impl SimDisk {
         self.hang(CallKind::Sync, prefix);
     }
 
-    /// As [`SimDisk::close_gate`], for syncs or for writes.
+    /// As [`SimDisk::close_gate`], for syncs or for writes. Others that wait go on.
     pub(crate) fn hang(&self, kind: CallKind, prefix: &str) {
         self.state().control.gate = Some((kind, prefix.to_owned()));
+        self.shared.gate.notify_all();
     }
 
     /// Lets all calls go on.

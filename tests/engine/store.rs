@@ -33,6 +33,11 @@ pub(crate) type Change = (Vec<u8>, Option<Vec<u8>>);
 pub(crate) fn options(sync: WalSyncStrategy) -> Options {
     Options {
         sync,
+        max_key_size: KIB,
+        max_value_size: 20 * KIB,
+        // What is held back for a full disk grows with these two.
+        max_batch_size: 24 * KIB,
+        max_batch_operations: 200,
         memtable_size: 2 * KIB,
         segment_size: 16 * KIB,
         compaction_trigger: 3,

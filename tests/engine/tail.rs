@@ -229,6 +229,8 @@ const WINDOW: usize = 256 * KIB;
 #[test]
 fn a_proof_is_found_wherever_it_stands() {
     let options = Options {
+        max_value_size: 1024 * KIB,
+        max_batch_size: 1025 * KIB,
         memtable_size: 4096 * KIB,
         segment_size: 4096 * KIB,
         ..interval()
@@ -274,6 +276,8 @@ fn a_proof_is_found_wherever_it_stands() {
 #[test]
 fn entries_larger_than_any_window_are_replayed() {
     let options = Options {
+        max_value_size: 1024 * KIB,
+        max_batch_size: 1025 * KIB,
         memtable_size: 512 * KIB,
         segment_size: 8192 * KIB,
         ..interval()

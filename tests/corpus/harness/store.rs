@@ -35,6 +35,11 @@ type Contents = BTreeMap<Vec<u8>, Vec<u8>>;
 fn options() -> Options {
     Options {
         sync: WalSyncStrategy::OsDefault,
+        // What is held back for a full disk grows with the last two.
+        max_key_size: KIB,
+        max_value_size: 20 * KIB,
+        max_batch_size: 24 * KIB,
+        max_batch_operations: 200,
         memtable_size: 2 * KIB,
         segment_size: 8 * KIB,
         compaction_trigger: 3,

@@ -116,6 +116,8 @@ pub(crate) enum Fault {
     Short,
     /// Half is written and the call says so; the next write finds the disk full.
     ShortThenFull,
+    /// A file system that cannot preallocate: the file stays as it is, without an error.
+    NotPreallocated,
 }
 
 impl Fault {
@@ -133,6 +135,7 @@ impl Fault {
             }
             Fault::FailDone(_) => kind.is_change(),
             Fault::SyncDropped => kind == CallKind::Sync,
+            Fault::NotPreallocated => kind == CallKind::Preallocate,
             Fault::ShortThenFull | Fault::FailHalf(_) => kind == CallKind::Write,
         }
     }

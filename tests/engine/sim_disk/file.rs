@@ -117,6 +117,9 @@ impl DiskFile for SimFile {
             state.violation("preallocated", &self.path);
         }
         fault.refuse()?;
+        if fault == Fault::NotPreallocated {
+            return Ok(());
+        }
         let grown = length.saturating_sub(state.inodes[&self.inode].live.len() as u64);
         if state.room(grown) < grown {
             return Err(Errno::Full.into());

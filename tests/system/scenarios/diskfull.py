@@ -12,8 +12,14 @@ from harness import host, image, local
 SECONDS = 30
 DELETE = 0x12
 VALUE = b"v" * 32768
-#: The reserve is then 5.25 MiB.
-STORAGE = 'memtable_size = "1 MiB"\nsegment_size = "2 MiB"\n'
+#: The reserve is then about 6.3 MiB.
+STORAGE = """
+memtable_size = "1 MiB"
+segment_size = "2 MiB"
+max_value_size = "64 KiB"
+max_batch_size = "1 MiB"
+max_batch_operations = 1000
+"""
 FULL = r"full"
 
 
@@ -94,10 +100,21 @@ def resumes(daemon):
 
 def hog(ballast):
     """Somebody else takes what room there is."""
-    with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
         while True:
             file.write(bytes(65536))
             os.fsync(file.fileno())
+
+
+def fill_for_good(daemon, client, written, ballast):
+    """Fills until what flushes and merges give back is taken as well; as fill()."""
+    end = time.monotonic() + 60
+    while True:
+        hog(ballast)
+        written, refusal = fill(client, written)
+        waits = daemon.stats()["engine.sealed_memtables"]
+        if time.monotonic() > end or (not waits and daemon.ctl("put", "big", "-", give=VALUE)[0] == 8):
+            return written, refusal
 
 
 def story(s, name, data):
@@ -105,9 +122,8 @@ def story(s, name, data):
     ballast = data.parent / "ballast"
     with local.Daemon(data, STORAGE) as daemon:
         client = daemon.client()
-        written, refusal = fill(client)
-        hog(ballast)
-        written, refusal = fill(client, written)
+        written, _ = fill(client)
+        written, refusal = fill_for_good(daemon, client, written, ballast)
         s.check(f"{name}: {written} puts of 32 KiB, then refused, saying why", FULL in refusal, refusal)
         said = exits(s, f"{name}: atlaskv-ctl put has exit code 8", daemon, 8, "put", "big", "-", give=VALUE)
         s.check(f"{name}: and says so", said and FULL in said, said)
@@ -153,6 +169,14 @@ def limited(s, data, make_room):
         told = daemon.stats()["engine.state"] == "disk-full" or daemon.ctl("put", "again", "small")[0] == 0
         s.check(f"{name}: the figures say so", told, daemon.stats())
         s.check(f"{name}: reads go on", all_there(client, range(written)))
+        hog(data.parent / "ballast")
+        last = key(written - 1).decode()
+        code, said = daemon.ctl("delete", last)
+        # An append into room that was preallocated takes new room there, for a moment.
+        refused = code == 8 and FULL in said
+        s.check(f"{name}, to the last byte: a delete is done, or refused as on a full disk", code == 0 or refused, said)
+        s.check(f"{name}, to the last byte: nothing is read-only", daemon.stats()["engine.state"] != "read-only")
+        written -= 1
         make_room()
         s.check(f"{name}: with the quota raised, writing resumes without a restart", resumes(daemon), daemon.stats())
         s.check(f"{name}: and all is there", all_there(client, range(written)))

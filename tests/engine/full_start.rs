@@ -1,0 +1,199 @@
+//! Starts on a full disk: what is held back is enough for them, however much was not flushed yet.
+
+use atlaskv::storage::{Engine, KIB, Options, WalSyncStrategy};
+
+use crate::sim_disk::{CallKind, Errno, Fault, Loss, SimDisk};
+use crate::store::{self, Contents, POLICIES};
+
+/// So many memtables may wait that their tables are more than what is held back.
+fn options(sync: WalSyncStrategy) -> Options {
+    Options {
+        memtable_size: 32 * KIB,
+        segment_size: 32 * KIB,
+        max_sealed_memtables: 8,
+        compaction_trigger: 20,
+        max_tables: 40,
+        ..store::options(sync)
+    }
+}
+
+/// Puts until as much waits to be flushed as ever may, and the disk is full to the last byte.
+fn unflushed(options: &Options) -> (SimDisk, u64, Engine, Contents) {
+    let disk = SimDisk::new(7);
+    let engine = store::open(&disk, options).unwrap();
+    let mut contents = Contents::new();
+    let is_most = || {
+        let stats = engine.stats();
+        let waiting = stats.sealed_memtables == options.max_sealed_memtables as u64;
+        waiting && stats.memtable_bytes > (options.memtable_size - KIB) as u64
+    };
+    for number in 0_u32.. {
+        if is_most() {
+            break;
+        }
+        // Some keys more than once, and some deleted.
+        let key = (number * 7 % 1000).to_be_bytes().to_vec();
+        let value = (number % 10 != 0).then(|| vec![number as u8; 400]);
+        let changes = [(key, value)];
+        let lsn = store::write(&engine, &changes).unwrap();
+        store::apply(&mut contents, &changes, lsn);
+    }
+    engine.sync().unwrap();
+    assert!(engine.stats().tables <= 1, "it was flushed");
+    let capacity = disk.used();
+    disk.set_capacity(Some(capacity));
+    (disk, capacity, engine, contents)
+}
+
+/// The state after a crash, on a disk of this size: nobody else has taken what was free.
+fn crashed(disk: &SimDisk, capacity: u64, loss: Loss, seed: u64) -> SimDisk {
+    let image = disk.crash_image(loss, seed);
+    // What was removed and not synced comes back.
+    image.set_capacity(Some(capacity.max(image.used())));
+    image
+}
+
+/// Some of so many changes, all of them with a large budget.
+fn sample(total: u64, usual: u64) -> Vec<u64> {
+    let seed = store::seeds(1)[0];
+    eprintln!("changes chosen by ATLASKV_TEST_SEED={seed}");
+    let mut numbers: Vec<u64> = (0..total).collect();
+    fastrand::Rng::with_seed(seed).shuffle(&mut numbers);
+    numbers.truncate(store::budget(usual) as usize);
+    numbers
+}
+
+fn check(engine: &Engine, expected: &Contents, place: &str) {
+    let found = store::contents(engine).unwrap();
+    assert_eq!(store::difference(&found, expected), "", "{place}");
+}
+
+#[test]
+fn it_has_room_for_all_that_was_not_flushed() {
+    for sync in POLICIES {
+        let options = options(sync);
+        let (disk, capacity, engine, mut contents) = unflushed(&options);
+        let tables = engine.stats().tables;
+        for loss in Loss::ALL {
+            let place = format!("{sync:?}, {loss:?}");
+            let disk = crashed(&disk, capacity, loss, 1);
+            let engine =
+                store::open(&disk, &options).unwrap_or_else(|error| panic!("{place}: {error}"));
+            check(&engine, &contents, &place);
+            let report = engine.recovery_report();
+            assert_eq!(report.segments, 9, "{place}");
+            assert!(report.replayed_operations > 500, "{place}: {report:?}");
+            let note = report.notes.join("; ");
+            assert!(note.contains("one by one"), "{place}: {note}");
+            assert!(engine.stats().tables > tables + 5, "{place}");
+        }
+        // Where there is room, all of it becomes true with one manifest.
+        let image = disk.crash_image(Loss::DropAll, 1);
+        image.set_capacity(None);
+        let engine = store::open(&image, &options).unwrap();
+        assert!(engine.recovery_report().notes.is_empty());
+        let changes = [(b"after".to_vec(), Some(vec![1]))];
+        let lsn = store::write(&engine, &changes).unwrap();
+        store::apply(&mut contents, &changes, lsn);
+        check(&engine, &contents, "with room");
+    }
+}
+
+/// Interrupted by a power cut at any change, it goes on at the next start, in the same room.
+#[test]
+fn it_can_be_interrupted_anywhere() {
+    let options = options(WalSyncStrategy::EveryWrite);
+    let (full, capacity, _engine, contents) = unflushed(&options);
+    let whole = crashed(&full, capacity, Loss::DropAll, 1);
+    drop(store::open(&whole, &options).unwrap());
+    let total = whole.changes();
+    assert!(total > 100, "{total} changes");
+    for number in sample(total, 60) {
+        let disk = crashed(&full, capacity, Loss::DropAll, 1);
+        disk.crash_at(number);
+        drop(store::open(&disk, &options));
+        let loss = Loss::ALL[number as usize % Loss::ALL.len()];
+        let place = format!("cut at {}, {loss:?}", whole.describe(number));
+        let image = crashed(&disk, capacity, loss, number);
+        let engine =
+            store::open(&image, &options).unwrap_or_else(|error| panic!("{place}: {error}"));
+        check(&engine, &contents, &place);
+    }
+}
+
+/// A change of it fails: it refuses, and the next start finds everything; or it can do without.
+#[test]
+fn its_calls_may_fail() {
+    let options = options(WalSyncStrategy::EveryWrite);
+    let (full, capacity, _engine, contents) = unflushed(&options);
+    let whole = crashed(&full, capacity, Loss::DropAll, 1);
+    drop(store::open(&whole, &options).unwrap());
+    for number in sample(whole.changes(), 25) {
+        for fault in [
+            Fault::Fail(Errno::Io),
+            Fault::FailDone(Errno::Io),
+            Fault::Fail(Errno::Quota),
+        ] {
+            let disk = crashed(&full, capacity, Loss::DropAll, 1);
+            disk.fail_at(number, fault);
+            let place = format!("{fault:?} at {}", whole.describe(number));
+            if let Ok(engine) = store::open(&disk, &options) {
+                check(&engine, &contents, &place);
+            }
+            disk.clear_faults();
+            let image = crashed(&disk, capacity, Loss::DropAll, number);
+            let engine =
+                store::open(&image, &options).unwrap_or_else(|error| panic!("{place}: {error}"));
+            check(&engine, &contents, &place);
+        }
+    }
+}
+
+/// The flushes that use what is held back end at any moment: a start goes on in what is left of it.
+#[test]
+fn it_goes_on_where_flushes_were_interrupted() {
+    let options = options(WalSyncStrategy::EveryWrite);
+    let (full, capacity, engine, contents) = unflushed(&options);
+    let before = full.changes();
+    engine.flush().unwrap();
+    let total = full.changes() - before;
+    assert!(total > 60, "{total} changes");
+    for number in sample(total, 40) {
+        let (disk, _, engine, contents) = unflushed(&options);
+        disk.crash_at(disk.changes() + number);
+        drop(engine.flush());
+        drop(engine);
+        let place = full.describe(before + number);
+        let image = crashed(&disk, capacity, Loss::KeepAll, number);
+        let engine =
+            store::open(&image, &options).unwrap_or_else(|error| panic!("{place}: {error}"));
+        check(&engine, &contents, &place);
+    }
+    check(&engine, &contents, "flushed");
+}
+
+/// A file system may refuse a rename for want of room: what the start has made is removed again, or each
+/// further start would find less.
+#[test]
+fn one_that_may_not_name_a_table_leaves_nothing() {
+    let options = options(WalSyncStrategy::EveryWrite);
+    let sound = SimDisk::new(7);
+    let engine = store::open(&sound, &options).unwrap();
+    engine.put(b"k", b"v").unwrap();
+    let sound = sound.crash_image(Loss::DropAll, 1);
+    let whole = sound.copy();
+    drop(store::open(&whole, &options).unwrap());
+    let trace = whole.trace();
+    let named = trace.iter().find(|call| {
+        call.kind == CallKind::Rename && call.path.to_string_lossy().ends_with(".sst.tmp")
+    });
+    let number = named.unwrap().number;
+    let disk = sound.copy();
+    disk.fail_at(number, Fault::Fail(Errno::Quota));
+    let names = || disk.files().into_keys().collect::<Vec<_>>();
+    let before = names();
+    store::open(&disk, &options).unwrap_err();
+    assert_eq!(names(), before);
+    let engine = store::open(&disk, &options).unwrap();
+    assert_eq!(&engine.get(b"k").unwrap().unwrap().value[..], b"v");
+}
