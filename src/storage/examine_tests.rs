@@ -58,11 +58,11 @@ impl Place {
         place(writes.start)..place(writes.end)
     }
 
-    fn damage(&self, writes: Range<usize>) {
+    fn damage(&self, place: Range<usize>) {
         let name = file_name::segment(self.manifest.segments[0].number);
         let path = self.home.path().join(name);
         let mut bytes = std::fs::read(&path).unwrap();
-        bytes[self.bytes_of(writes)].fill(0xAA);
+        bytes[place].fill(0xAA);
         std::fs::write(&path, bytes).unwrap();
     }
 
@@ -89,11 +89,12 @@ fn a_log_that_begins_after_what_tables_hold_is_refused() {
 fn damage_is_passed_over_only_as_far_as_tables_hold_what_stood_there() {
     let mut place = place(WalSyncStrategy::EveryWrite);
     place.cover(5);
-    place.damage(3..5);
+    let (covered, needed) = (place.bytes_of(3..5), place.bytes_of(5..7));
+    place.damage(covered);
     let log = place.examine().unwrap();
     assert_eq!(log.last_lsn, place.lsns[WRITES - 1]);
     assert!(log.notes[0].contains("tables cover"), "{:?}", log.notes);
-    place.damage(5..7);
+    place.damage(needed);
     let refused = place.examine().unwrap_err();
     let missing = place.lsns[5];
     let is_named =
@@ -105,7 +106,7 @@ fn damage_is_passed_over_only_as_far_as_tables_hold_what_stood_there() {
 fn writes_that_were_never_synced_and_are_lost_are_told() {
     let mut place = place(WalSyncStrategy::OsDefault);
     let kept = place.bytes_of(1..8).end;
-    place.damage(8..WRITES);
+    place.damage(place.bytes_of(8..WRITES));
     place.manifest.segments[0].closed = Some(SegmentEnd {
         offset: count(kept),
         last_lsn: place.lsns[WRITES - 1],
