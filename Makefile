@@ -14,7 +14,7 @@ export CARGO_HOME  ?= $(HOME)/.cargo
 export RUSTUP_HOME ?= $(HOME)/.rustup
 REMAP := --remap-path-prefix=$(CURDIR)=/usr/src/atlaskv --remap-path-prefix=$(CARGO_HOME)=/usr/share/cargo
 
-.PHONY: help build run demo test test-system lint audit bench soak soak-powercut every-bit much-data interleavings guards broken-builds fuzz install stage clean
+.PHONY: help build run demo test test-system lint audit bench soak soak-powercut every-bit much-data interleavings guards mutants broken-builds fuzz install stage clean
 
 help:
 	@echo 'AtlasKV: a durable, ordered key-value store.'
@@ -26,7 +26,8 @@ help:
 	@echo '  make bench        the engine in process: writes, reads, scans, durable writes'
 	@echo '  make soak         the randomized suites with large budgets (hours; SEED=n repeats one)'
 	@echo '  make interleavings  the engine under a scheduler that tries orders of its threads'
-	@echo '  make guards       takes away each sync, check and lock of the engine: which test notices (long)'
+	@echo '  make guards       takes away each sync, check and lock of the engine: which test notices (an hour; ONLY=wal/)'
+	@echo '  make mutants      the mutants of cargo-mutants in log, manifest, recovery, compaction (an hour; ONLY=wal/)'
 	@echo '  make broken-builds  builds the daemon with a stale read, then with a lost update: its histories are found out'
 	@echo '  make soak-powercut  450 power cuts on ext4, XFS and Btrfs (root; IMAGES for each of nine)'
 	@echo '  make every-bit    every bit, length, sector and pair of files of a small store damaged (minutes)'
@@ -93,7 +94,11 @@ interleavings:
 
 # Which test notices that a guard is away; in a copy, under target/guards.
 guards:
-	@tests/guards
+	@tests/guards $(if $(ONLY),--only '$(ONLY)')
+
+# The mutants of cargo-mutants in log, manifest, recovery and compaction; in a copy, under target/mutants.
+mutants:
+	@tests/mutants $(if $(ONLY),--only '$(ONLY)')
 
 # Whether real builds that are broken are caught, and the sound one is not; in a copy, under target/broken-builds.
 broken-builds:

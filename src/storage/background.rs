@@ -121,7 +121,6 @@ impl Core {
     pub(crate) fn flush_all(&self) -> Result<()> {
         loop {
             let mut writer = lock(&self.writer);
-            self.durability.check()?;
             let view = self.view();
             if view.active.is_empty() {
                 break;

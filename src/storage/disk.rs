@@ -480,6 +480,32 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "tests see files as they are")]
+    fn root_leaves_the_lock_file_of_another_users_directory_alone() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let lock = dir.path().join(file_name::LOCK);
+        std::fs::write(&lock, "left there").unwrap();
+        std::os::unix::fs::chown(dir.path(), Some(1), None).unwrap();
+        let refused = RealDisk.lock(dir.path()).unwrap_err();
+        let is_others = matches!(refused, AtlasError::OthersDirectory { owner: 1, .. });
+        assert!(is_others, "{refused}");
+        assert_eq!(std::fs::read(&lock).unwrap(), b"left there");
+    }
+
+    /// Nothing of `/proc` can be synced, and the kernel says so: a sync that it is not asked for would be well.
+    #[test]
+    fn a_sync_is_asked_of_the_kernel() {
+        let dir = Path::new("/proc/self");
+        RealDisk.sync_dir(dir).unwrap_err();
+        OwnersDisk::of(dir).unwrap().sync_dir(dir).unwrap_err();
+        let file = RealDisk.open(&dir.join("status")).unwrap();
+        file.sync().unwrap_err();
+    }
+
+    #[test]
     fn a_file_that_another_process_inherited_does_not_keep_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         let held = RealDisk.lock(dir.path()).unwrap();

@@ -580,3 +580,11 @@ impl Core {
 #[cfg(test)]
 #[path = "engine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "stopped_tests.rs"]
+mod stopped_tests;
+
+#[cfg(test)]
+#[path = "turns_tests.rs"]
+mod turns_tests;

@@ -432,3 +432,7 @@ pub(crate) fn open_named(
     }
     Ok(reader)
 }
+
+#[cfg(test)]
+#[path = "examine_tests.rs"]
+mod tests;

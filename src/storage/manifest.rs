@@ -427,6 +427,76 @@ mod tests {
         }
     }
 
+    /// These bytes with the checksum that they should have.
+    fn signed(mut bytes: Vec<u8>) -> Vec<u8> {
+        let sum = Checksum::new().add(&bytes[..CRC_AT]);
+        let crc = sum.add(&bytes[LENGTH_AT..]).finish();
+        bytes[CRC_AT..LENGTH_AT].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// What the checksum would find is found without it, too: whoever wrote it may be another program.
+    #[test]
+    fn a_manifest_with_a_valid_checksum_is_checked_all_the_same() {
+        let path = Path::new("MANIFEST");
+        let changed = |change: fn(&mut Vec<u8>)| {
+            let mut bytes = sample().encode();
+            change(&mut bytes);
+            Manifest::decode(path, &signed(bytes)).unwrap_err()
+        };
+        let offset = |error: AtlasError| match error {
+            AtlasError::Corrupt { offset, .. } => offset,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(offset(changed(|bytes| bytes[0] ^= 1)), 0);
+        assert_eq!(
+            offset(changed(|bytes| bytes[LENGTH_AT] ^= 1)),
+            count(LENGTH_AT)
+        );
+        let newer = changed(|bytes| bytes[VERSION_AT] += 1);
+        assert!(
+            matches!(newer, AtlasError::NewerFormat { found: 2, .. }),
+            "{newer}"
+        );
+        let mut generation = sample();
+        generation.generation = MAX_NUMBER + 1;
+        let mut number = sample();
+        number.next_file_number = MAX_NUMBER + 1;
+        for manifest in [generation, number] {
+            let refused = Manifest::decode(path, &manifest.encode()).unwrap_err();
+            assert_eq!(offset(refused), count(BODY_AT));
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a file that no store makes")]
+    fn a_file_that_is_too_large_is_not_read() {
+        let home = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(home.path().join(file_name::MANIFEST)).unwrap();
+        file.set_len(MAX_SIZE + 1).unwrap();
+        let refused = Manifest::load(&disk::RealDisk, home.path()).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                AtlasError::Corrupt {
+                    offset: MAX_SIZE,
+                    ..
+                }
+            ),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn the_last_epoch_is_the_last() {
+        let mut manifest = sample();
+        manifest.epoch = crate::storage::lsn::MAX_EPOCH;
+        let before = (manifest.epoch, manifest.flushed_lsn);
+        let refused = manifest.open_epoch(Lsn::ZERO).unwrap_err();
+        assert!(matches!(refused, AtlasError::Exhausted { .. }), "{refused}");
+        assert_eq!((manifest.epoch, manifest.flushed_lsn), before);
+    }
+
     #[test]
     fn epochs_without_writes_are_not_remembered() {
         let mut manifest = Manifest::new([9; 16]);

@@ -312,3 +312,51 @@ fn an_interruption_between_any_two_pieces_of_work_leaves_all_data() {
         assert!(interrupted > 5, "{interrupted}");
     }
 }
+
+#[test]
+fn what_cannot_be_compacted_is_refused_for_what_it_is() {
+    let (disk, _) = closed();
+    let dir = Path::new(DIR);
+    let bad = Options {
+        memtable_size: 0,
+        ..options()
+    };
+    let refused = plan_offline(&disk, dir, &bad).unwrap_err();
+    assert!(
+        matches!(refused, AtlasError::InvalidOption { .. }),
+        "{refused}"
+    );
+    let engine = store::open(&disk, &options()).unwrap();
+    let refused = plan_offline(&disk, dir, &options()).unwrap_err();
+    assert!(matches!(refused, AtlasError::Locked { .. }), "{refused}");
+    engine.close().unwrap();
+    drop(engine);
+    disk.take_file(&store::path("MANIFEST"));
+    let refused = plan_offline(&disk, dir, &options()).unwrap_err();
+    assert!(
+        matches!(refused, AtlasError::MissingManifest { .. }),
+        "{refused}"
+    );
+}
+
+/// Each thing that recovery would do is told, and nothing else.
+#[test]
+fn the_plan_tells_what_recovery_would_do() {
+    let told = |disk: &SimDisk| {
+        let plan = plan_offline(disk, Path::new(DIR), &options()).unwrap();
+        plan.recovery.join("; ")
+    };
+    let (disk, _) = left_behind();
+    let all = told(&disk);
+    for part in ["operations to replay", "files to remove", "stray"] {
+        assert!(all.contains(part), "{part}: {all}");
+    }
+    assert!(!all.contains("a torn tail"), "{all}");
+    let (disk, _) = closed();
+    assert_eq!(told(&disk), "");
+    let last = store::segments(&disk).pop().unwrap();
+    disk.edit(&last, |bytes| *bytes.last_mut().unwrap() = 1);
+    let torn = told(&disk);
+    assert!(torn.starts_with("a torn tail of "), "{torn}");
+    assert!(!torn.contains("files to") && !torn.contains("operations"));
+}

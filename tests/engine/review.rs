@@ -89,6 +89,38 @@ fn the_clean_mark_does_not_follow_a_failed_append() {
     assert_eq!(engine.get(b"k").unwrap(), None);
 }
 
+/// A clean end is one after a power cut, too: the mark that says so is synced.
+#[test]
+fn a_clean_end_outlives_a_power_cut() {
+    for sync in POLICIES {
+        let options = store::options(sync);
+        let disk = SimDisk::new(1);
+        let engine = store::open(&disk, &options).unwrap();
+        engine.put(b"k", b"v").unwrap();
+        engine.close().unwrap();
+        drop(engine);
+        let disk = disk.crash_image(Loss::DropAll, 1);
+        let engine = store::open(&disk, &options).unwrap();
+        let report = engine.recovery_report();
+        assert!(report.clean_shutdown, "{sync:?}: {report:?}");
+    }
+}
+
+/// An engine that is dropped without being closed syncs what it was given, whatever the policy.
+#[test]
+fn a_dropped_engine_leaves_its_writes_on_the_disk() {
+    for sync in POLICIES {
+        let options = store::options(sync);
+        let disk = SimDisk::new(1);
+        let engine = store::open(&disk, &options).unwrap();
+        engine.put(b"k", b"v").unwrap();
+        drop(engine);
+        let disk = disk.crash_image(Loss::DropAll, 1);
+        let engine = store::open(&disk, &options).unwrap();
+        assert_eq!(engine.get(b"k").unwrap().unwrap().value, "v", "{sync:?}");
+    }
+}
+
 /// Nothing changes a directory whose lock was given back.
 #[test]
 fn nothing_is_written_after_close() {

@@ -221,3 +221,18 @@ fn who_holds_the_directory_is_named() {
     assert!(matches!(locked, AtlasError::Locked { .. }), "{locked}");
     assert!(locked.to_string().contains(&process), "{locked}");
 }
+
+/// The owner of the directory may have put another of its own files under the lock's name.
+#[test]
+fn a_lock_under_another_name_of_a_file_is_refused() {
+    let place = place();
+    let theirs = place.dir.join("theirs");
+    fs::write(&theirs, "kept").unwrap();
+    if rustix::process::geteuid().is_root() {
+        chown(&theirs, Some(USER), Some(GROUP)).unwrap();
+    }
+    fs::hard_link(&theirs, place.dir.join(file_name::LOCK)).unwrap();
+    let refused = place.disk().lock(&place.dir).unwrap_err();
+    assert!(matches!(refused, AtlasError::Io { .. }), "{refused}");
+    assert_eq!(fs::read(&theirs).unwrap(), b"kept");
+}

@@ -48,6 +48,8 @@ mod salvage;
 mod walk;
 
 #[cfg(test)]
+mod checks_tests;
+#[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
 pub(super) mod tests;

@@ -1,0 +1,102 @@
+//! Whoever must wait for another waits: each lock is held by the test while a step that needs it is tried.
+#![allow(clippy::disallowed_methods, reason = "test code")]
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+
+use super::*;
+use crate::storage::disk::RealDisk;
+use crate::storage::durability::CurrentReaders;
+use crate::storage::{KIB, Lsn};
+
+/// A step that did not wait would be done long before. With the lock in place nothing depends on it.
+const MOMENT: Duration = Duration::from_millis(200);
+
+fn place() -> (tempfile::TempDir, Engine) {
+    let home = tempfile::tempdir().unwrap();
+    let options = Options {
+        background: false,
+        compaction_trigger: 2,
+        segment_size: 64 * KIB,
+        ..Options::default()
+    };
+    let engine = Engine::open(Arc::new(RealDisk), home.path(), options).unwrap();
+    for _ in 0..2 {
+        engine.put(b"key", b"value").unwrap();
+        engine.flush().unwrap();
+    }
+    engine.put(b"key", b"value").unwrap();
+    engine.core.seal(&mut lock(&engine.core.writer)).unwrap();
+    (home, engine)
+}
+
+/// Tries a step while the test is in `held`.
+fn waits(what: &str, held: impl FnOnce(&mut dyn FnMut()), step: impl FnOnce() + Send) {
+    let (start, started) = mpsc::channel::<()>();
+    let (done, told) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            started.recv().unwrap();
+            step();
+            done.send(()).unwrap();
+        });
+        let mut early = Ok(());
+        held(&mut || {
+            start.send(()).unwrap();
+            early = told.recv_timeout(MOMENT);
+        });
+        assert_eq!(early, Err(RecvTimeoutError::Timeout), "{what} did not wait");
+        told.recv().unwrap();
+    });
+}
+
+fn waits_for<T>(what: &str, mutex: &Mutex<T>, step: impl FnOnce() + Send) {
+    let held = |meanwhile: &mut dyn FnMut()| {
+        let _held = lock(mutex);
+        meanwhile();
+    };
+    waits(what, held, step);
+}
+
+#[test]
+fn flushes_and_compactions_go_one_at_a_time() {
+    let (_home, engine) = place();
+    let core = &engine.core;
+    waits_for("a flush", &core.flushing, || {
+        assert!(core.flush_oldest().unwrap());
+    });
+    waits_for("a compaction", &core.compacting, || {
+        assert!(core.compact_once().unwrap());
+    });
+    engine.delete(b"key").unwrap();
+    engine.flush().unwrap();
+    waits_for("a compaction of all", &core.compacting, || {
+        core.compact_all(&|| true).unwrap();
+    });
+    assert_eq!(core.view().tables.len(), 0);
+}
+
+#[test]
+fn the_end_waits_for_whoever_is_at_work() {
+    let (_home, engine) = place();
+    let core = &engine.core;
+    waits_for("the end, for a flush,", &core.flushing, || core.end());
+    waits_for("the end, for a compaction,", &core.compacting, || {
+        core.end();
+    });
+    waits_for("the end, for a write,", &core.writer, || core.end());
+}
+
+/// A write is in the memtable and can be waited for before a scan can hold its LSN.
+#[test]
+fn a_snapshot_waits_for_a_write_to_be_published() {
+    let (_home, engine) = place();
+    let core = &engine.core;
+    let readers = CurrentReaders {
+        durability: &core.durability,
+        snapshots: &core.snapshots,
+        writing: Lsn::MAX,
+    };
+    let view = core.view();
+    let held = |meanwhile: &mut dyn FnMut()| view.active.apply(&[], Lsn::MAX, &readers, meanwhile);
+    waits("a scan", held, || drop(core.snapshot()));
+}
