@@ -6,7 +6,7 @@ PREFIX  ?= /usr/local
 SYSCONFDIR ?= /etc
 INSTALL ?= install
 
-BINARIES := atlaskvd atlaskv-ctl atlaskv-verify atlaskv-compact-offline
+BINARIES := atlaskvd atlaskv-ctl atlaskv-verify atlaskv-compact-offline atlaskv-bench
 RELEASE  := target/release
 
 # No directory of this machine stands in the release binaries, so that they are the same from any.

@@ -20,7 +20,8 @@ const VERIFY: &str = include_str!("atlaskv-verify.1.in");
 const CHANGELOG: &str = include_str!("debian/changelog");
 
 /// Every page, with its section.
-const PAGES: [(&str, u8); 6] = [
+const PAGES: [(&str, u8); 7] = [
+    ("atlaskv-bench", 1),
     ("atlaskv-compact-offline", 1),
     ("atlaskv-ctl", 1),
     ("atlaskv-verify", 1),

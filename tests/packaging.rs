@@ -67,6 +67,7 @@ fn manual_and_completions_are_what_the_code_says() {
 #[test]
 fn every_page_of_a_program_has_every_exit_code() {
     let pages = [
+        "atlaskv-bench.1",
         "atlaskv-compact-offline.1",
         "atlaskv-ctl.1",
         "atlaskv-verify.1",

@@ -4,6 +4,7 @@
 //! included, is one document on standard output; `docs/ctl.md` describes it.
 
 mod arguments;
+pub mod bench;
 pub mod compact_offline;
 pub mod ctl;
 pub mod escape;
@@ -16,6 +17,7 @@ mod lines;
 mod local;
 mod output;
 mod progress;
+mod server;
 pub mod verify;
 mod words;
 
@@ -33,9 +35,10 @@ pub fn after_help(examples: &str) -> String {
 /// The command lines of the daemon and of every tool, for the manual and the shell completions.
 #[doc(hidden)]
 #[must_use]
-pub fn commands() -> [clap::Command; 4] {
+pub fn commands() -> [clap::Command; 5] {
     use clap::CommandFactory;
     [
+        bench::command(),
         compact_offline::command(),
         ctl::command(),
         verify::command(),

@@ -13,10 +13,13 @@ use crate::storage::{AtlasError, DirEntry, DirLock, Disk, DiskFile, Ownership};
 
 pub(super) use crate::storage::verify::bytes_to_read;
 
-/// With a known end, and without.
+/// With a known end, and without: bytes, then operations.
 const WITH_TOTAL: &str =
     "{msg} {bar:24} {percent:>3} %  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left";
 const WITHOUT_TOTAL: &str = "{msg} {spinner}  {bytes}  {bytes_per_sec}  {elapsed}";
+const COUNTING_WITH_TOTAL: &str =
+    "{msg} {bar:24} {percent:>3} %  {human_pos} of {human_len}  {per_sec}  {eta} left";
+const COUNTING_WITHOUT_TOTAL: &str = "{msg} {spinner}  {human_pos}  {per_sec}  {elapsed}";
 
 #[derive(Debug, Args)]
 pub(super) struct ProgressArgument {
@@ -36,6 +39,11 @@ impl Bar {
 
     pub(super) fn advance(&self, bytes: u64) {
         self.0.inc(bytes);
+    }
+
+    /// So much is done in all.
+    pub(super) fn set(&self, done: u64) {
+        self.0.set_position(done);
     }
 
     /// Begins anew, towards `total` bytes.
@@ -60,6 +68,27 @@ impl Drop for Bar {
 impl ProgressArgument {
     /// A bar towards `total` bytes, if somebody is there to look at it.
     pub(super) fn start(&self, what: &'static str, total: Option<u64>, output: &Output) -> Bar {
+        self.bar(what, total, [WITH_TOTAL, WITHOUT_TOTAL], output)
+    }
+
+    /// The same towards `total` operations.
+    pub(super) fn start_counting(
+        &self,
+        what: &'static str,
+        total: Option<u64>,
+        output: &Output,
+    ) -> Bar {
+        let templates = [COUNTING_WITH_TOTAL, COUNTING_WITHOUT_TOTAL];
+        self.bar(what, total, templates, output)
+    }
+
+    fn bar(
+        &self,
+        what: &'static str,
+        total: Option<u64>,
+        [with_total, without_total]: [&str; 2],
+        output: &Output,
+    ) -> Bar {
         if self.no_progress || output.is_json() {
             return Bar::none();
         }
@@ -68,7 +97,7 @@ impl ProgressArgument {
             Some(total) => ProgressBar::new(total),
             None => ProgressBar::no_length(),
         };
-        let template = total.map_or(WITHOUT_TOTAL, |_| WITH_TOTAL);
+        let template = total.map_or(without_total, |_| with_total);
         // A template that is wrong is seen by the tests; people see a plain bar.
         let style = ProgressStyle::with_template(template);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -172,7 +201,8 @@ mod tests {
 
     #[test]
     fn the_templates_are_sound() {
-        for template in [WITH_TOTAL, WITHOUT_TOTAL] {
+        let counting = [COUNTING_WITH_TOTAL, COUNTING_WITHOUT_TOTAL];
+        for template in [WITH_TOTAL, WITHOUT_TOTAL].into_iter().chain(counting) {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

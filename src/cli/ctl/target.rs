@@ -1,7 +1,7 @@
 //! Which daemon to talk to, and how.
 
 use std::env;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,13 +9,11 @@ use clap::Args;
 
 use super::Result;
 use super::exit_code::failure;
-use crate::cli::{Failure, files};
-use crate::client::{Client, ClientError, ClientOptions, Token};
+use crate::cli::Failure;
+use crate::cli::server::{DEFAULT_ADDRESS, check_address, read_token};
+use crate::client::{Client, ClientError, ClientOptions};
 use crate::exit::Exit;
-use crate::protocol::MAX_TOKEN_SIZE;
 
-/// Where `atlaskvd` listens unless it is told otherwise.
-const DEFAULT_ADDRESS: &str = "127.0.0.1:7390";
 /// Where its socket is as a service, and as `make run` starts it.
 const DEFAULT_SOCKETS: [&str; 2] = [SERVICE_SOCKET, "./atlaskv-data/atlaskv.sock"];
 const SERVICE_SOCKET: &str = "/run/atlaskv/atlaskv.sock";
@@ -205,35 +203,6 @@ impl Target {
     }
 }
 
-/// Reads the token in a file. Standard input is none: values and imports are read from it.
-fn read_token(path: &Path) -> Result<Token> {
-    if path == Path::new("-") {
-        return Err(Failure::usage(
-            "the token is not read from standard input: name a file (--token-file)",
-        ));
-    }
-    let mut contents = Vec::new();
-    // A line end, and one byte more to see that it is too long.
-    let most = MAX_TOKEN_SIZE + "\r\n".len() + 1;
-    files::reader(path)?
-        .take(u64::try_from(most).unwrap_or(u64::MAX))
-        .read_to_end(&mut contents)
-        .map_err(|error| Failure::io("read", path, &error))?;
-    Token::from_file(&contents)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
-}
-
-/// Whether it is a host and a port: what it is not would else be told as a daemon that is not there.
-fn check_address(address: &str) -> Result<()> {
-    let parts = address.rsplit_once(':');
-    if parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
-        return Ok(());
-    }
-    Err(Failure::usage(format!(
-        "'{address}' is no address: write HOST:PORT, for example {DEFAULT_ADDRESS}"
-    )))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,25 +281,6 @@ mod tests {
         assert!(!target(None, None).names_nothing(&address));
         let way = target(None, None).way(Plane::Observation, nothing);
         assert_eq!(way.unwrap(), tcp(DEFAULT_ADDRESS));
-    }
-
-    #[test]
-    fn an_address_that_is_none_is_wrong_use() {
-        for address in ["localhost:1", "[::1]:7390", "127.0.0.1:65535"] {
-            assert!(check_address(address).is_ok(), "{address}");
-        }
-        for address in [
-            "",
-            "localhost",
-            ":7390",
-            "host:",
-            "127.0.0.1:99999",
-            "::1:x",
-        ] {
-            let failure = check_address(address).unwrap_err();
-            assert_eq!(failure.exit, Exit::Usage, "{address}");
-            assert!(failure.message.contains("HOST:PORT"));
-        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ FILES = """
 /usr/bin/atlaskv-ctl -rwxr-xr-x root:root
 /usr/bin/atlaskv-verify -rwxr-xr-x root:root
 /usr/bin/atlaskv-compact-offline -rwxr-xr-x root:root
+/usr/bin/atlaskv-bench -rwxr-xr-x root:root
 /lib/systemd/system/atlaskv.service -rw-r--r-- root:root
 /lib/systemd/system/atlaskv@.service -rw-r--r-- root:root
 /lib/systemd/system/atlaskv.socket -rw-r--r-- root:root
@@ -31,6 +32,7 @@ MANUALS = [
     "1 atlaskv-ctl",
     "1 atlaskv-verify",
     "1 atlaskv-compact-offline",
+    "1 atlaskv-bench",
     "5 atlaskv.toml",
     "7 atlaskv",
     "8 atlaskvd",

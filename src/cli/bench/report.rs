@@ -1,0 +1,201 @@
+//! The results: a table for people, a document for programs.
+
+use std::io::{self, Write};
+
+use serde_json::{Map, Value, json};
+
+use super::figures::{Figures, KindFigures};
+use super::workload::Workload;
+use crate::cli::json::object;
+use crate::cli::words::counted;
+
+/// What ran, and what came of it.
+pub(super) struct Ran {
+    pub(super) workload: Workload,
+    pub(super) figures: Figures,
+}
+
+const PERCENTILES: [(&str, f64); 4] = [
+    ("p50", 50.0),
+    ("p99", 99.0),
+    ("p99.9", 99.9),
+    ("max", 100.0),
+];
+
+pub(super) fn head(out: &mut dyn Write) -> io::Result<()> {
+    write!(
+        out,
+        "{:<19}{:<8}{:>12}{:>11}",
+        "workload", "", "operations", "per s"
+    )?;
+    for (name, _) in PERCENTILES {
+        write!(out, "{:>10}", format!("{name} us"))?;
+    }
+    writeln!(out)
+}
+
+impl Ran {
+    pub(super) fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut name = self.workload.name();
+        for (kind, figures) in &self.figures.kinds {
+            let operations = figures.operations();
+            let rate = self.per_second(operations);
+            write!(
+                out,
+                "{name:<19}{:<8}{operations:>12}{rate:>11.0}",
+                kind.name()
+            )?;
+            for (_, percent) in PERCENTILES {
+                let microseconds = microseconds(figures.percentile_ns(percent));
+                write!(out, "{microseconds:>10.1}")?;
+            }
+            writeln!(out)?;
+            self.notes(figures, out)?;
+            name = "";
+        }
+        for (name, number) in &self.figures.refused {
+            writeln!(
+                out,
+                "{:<19}{} refused: {name}",
+                "",
+                counted(*number, "operation")
+            )?;
+        }
+        Ok(())
+    }
+
+    fn notes(&self, figures: &KindFigures, out: &mut dyn Write) -> io::Result<()> {
+        if figures.entries > 0 {
+            let rate = self.per_second(figures.entries);
+            writeln!(
+                out,
+                "{:<19}{:<8}{:>12}{rate:>11.0}",
+                "", "entries", figures.entries
+            )?;
+        }
+        // Where all were to be missing, that they are is no news.
+        if figures.missing > 0 && self.workload != Workload::ReadMissing {
+            let missing = counted(figures.missing, "key");
+            writeln!(
+                out,
+                "{:<19}{missing} had no value: was it filled with as many --keys?",
+                ""
+            )?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn document(&self) -> Value {
+        let mut operations = Map::new();
+        for (kind, figures) in &self.figures.kinds {
+            let mut document = object([
+                ("operations", figures.operations().into()),
+                (
+                    "per_second",
+                    rounded(self.per_second(figures.operations())).into(),
+                ),
+                ("mean_us", rounded(figures.latencies.mean() / 1000.0).into()),
+                ("missing", figures.missing.into()),
+                ("entries", figures.entries.into()),
+                ("value_bytes", figures.bytes.into()),
+            ]);
+            for (name, percent) in PERCENTILES {
+                let name = format!("{}_us", name.replace('.', "_"));
+                let microseconds = microseconds(figures.percentile_ns(percent));
+                document.insert(name, rounded(microseconds).into());
+            }
+            operations.insert(kind.name().to_owned(), document.into());
+        }
+        json!({
+            "workload": self.workload.name(),
+            "seconds": self.figures.took.as_secs_f64(),
+            "per_second": rounded(self.per_second(self.figures.answered())),
+            "operations": operations,
+            "refused": self.figures.refused,
+        })
+    }
+
+    fn per_second(&self, number: u64) -> f64 {
+        let seconds = self.figures.took.as_secs_f64();
+        if seconds > 0.0 {
+            float(number) / seconds
+        } else {
+            0.0
+        }
+    }
+}
+
+fn microseconds(nanoseconds: u64) -> f64 {
+    float(nanoseconds) / 1000.0
+}
+
+fn rounded(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+fn float(number: u64) -> f64 {
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_precision_loss,
+        reason = "a figure for people: the lost digits are noise"
+    )]
+    let float = number as f64;
+    float
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cli::bench::dialect::Answer;
+    use crate::cli::bench::workload::Kind;
+
+    fn ran() -> Ran {
+        let mut figures = Figures::default();
+        for _ in 0..100 {
+            figures.note(Kind::Get, Duration::from_micros(50), Answer::Found(100));
+        }
+        figures.note(Kind::Get, Duration::from_micros(900), Answer::Missing);
+        figures.note(
+            Kind::Put,
+            Duration::from_micros(70),
+            Answer::Refused("busy".to_owned()),
+        );
+        figures.took = Duration::from_secs(2);
+        Ran {
+            workload: Workload::Mixed,
+            figures,
+        }
+    }
+
+    #[test]
+    fn people_see_rates_latencies_and_what_was_refused() {
+        let mut out = Vec::new();
+        head(&mut out).unwrap();
+        ran().human(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        assert_eq!(
+            lines,
+            [
+                "workload                     operations      per s    p50 us    p99 us  p99.9 us    max us",
+                "mixed              get              101         50      50.0      50.0     900.1     900.1",
+                "                   1 key had no value: was it filled with as many --keys?",
+                "                   1 operation refused: busy",
+            ]
+        );
+    }
+
+    #[test]
+    fn programs_see_the_same() {
+        let document = ran().document();
+        let gets = &document["operations"]["get"];
+        assert_eq!(gets["operations"], 101);
+        assert_eq!(gets["per_second"], 50.5);
+        assert_eq!(gets["p50_us"], 50.0);
+        assert_eq!(gets["missing"], 1);
+        assert_eq!(document["refused"]["busy"], 1);
+        assert_eq!(document["per_second"], 51.0);
+    }
+}
