@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use atlaskv::storage::{
     AtlasError, Conditional, Engine, Expected, KIB, Lsn, Options, Result, Scan, ScanRange,
@@ -202,16 +201,15 @@ pub(crate) fn random_op(random: &mut fastrand::Rng) -> Op {
 
 fn random_options(random: &mut fastrand::Rng) -> Options {
     let compaction_trigger = random.usize(2..6);
+    let sync = random.choice(POLICIES).unwrap();
     Options {
-        sync: random.choice(POLICIES).unwrap(),
         memtable_size: random.choice([KIB, 2 * KIB, 8 * KIB, 64 * KIB]).unwrap(),
         segment_size: random.choice([8 * KIB, 16 * KIB, 64 * KIB]).unwrap(),
         max_sealed_memtables: random.usize(1..4),
         compaction_trigger,
         max_tables: compaction_trigger + random.usize(2..8),
-        stall_timeout: Duration::ZERO,
-        background: false,
-        ..Options::default()
+        // With the product's limits each start would hold back 35 MiB, which this disk has in memory.
+        ..store::options(sync)
     }
 }
 

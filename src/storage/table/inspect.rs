@@ -14,10 +14,12 @@ use crate::storage::operation::LONGEST_KEY;
 
 /// Damaged places that are told one by one; those behind them are told as one.
 const MAX_PLACES: usize = 100;
-/// Bytes that are searched for the next entry at a time.
-const SEARCH: usize = 256 * 1024;
-/// Bytes beyond a searched place that are looked at: the head with the longest key of all fits.
-const SEARCH_HEAD: usize = LONGEST_KEY + PREFIX_LENGTH + MAX_HEAD_NUMBERS + 9;
+/// Bytes that are searched for the next entry first: it mostly is near. Each further search is twice as large.
+const FIRST_SEARCH: usize = 16 * 1024;
+/// The most bytes that are searched at a time.
+const MAX_SEARCH: usize = 256 * 1024;
+/// The most bytes that a number takes in a head.
+const NUMBER: usize = 9;
 
 /// What can still be read of a table.
 #[derive(Debug, Default)]
@@ -167,40 +169,71 @@ impl Inspection {
 pub(super) fn next_entry(file: &Arc<TableFile>, from: u64) -> Result<Option<u64>> {
     let end = file.footer_at();
     let mut window = Vec::new();
-    let mut start = from;
+    let (mut start, mut size) = (from, FIRST_SEARCH);
     while start < end {
         let left = usize::try_from(end - start).unwrap_or(usize::MAX);
-        window.resize(left.min(SEARCH + SEARCH_HEAD), 0);
+        window.resize(left.min(size), 0);
         let read = file.read_some(&mut window, start)?;
-        for place in 0..read.min(SEARCH) {
-            let bytes = window.get(place..read).unwrap_or_default();
-            let offset = start.saturating_add(count(place));
-            if !could_be_entry(bytes, end - offset) {
-                continue;
+        let is_last = read < size;
+        size = (size * 2).min(MAX_SEARCH);
+        let mut passed = 0;
+        while let Some(bytes) = window.get(passed..read).filter(|bytes| !bytes.is_empty()) {
+            let offset = start.saturating_add(count(passed));
+            let needed = head_length(bytes, end - offset);
+            if needed > bytes.len() && !is_last {
+                // A search goes on from here, with so much more that long keys do not make it slow.
+                size = size.max(needed + FIRST_SEARCH.max(needed / 4));
+                break;
             }
-            match Walk::span(Arc::clone(file), offset, end).step() {
-                Ok(_) => return Ok(Some(offset)),
-                Err(AtlasError::Corrupt { .. }) => {}
-                Err(error) => return Err(error),
+            if could_be_entry(bytes, end - offset) {
+                match Walk::span(Arc::clone(file), offset, end).step() {
+                    Ok(_) => return Ok(Some(offset)),
+                    Err(AtlasError::Corrupt { .. }) => {}
+                    Err(error) => return Err(error),
+                }
             }
+            passed += 1;
         }
-        if read < window.len() {
+        if is_last {
             break;
         }
-        start = start.saturating_add(count(SEARCH));
+        start = start.saturating_add(count(passed));
     }
     Ok(None)
 }
 
+/// Bytes from the prefix to the head's end that must be there to tell whether `bytes` begin as an entry does,
+/// more than that at most by some numbers; 0 when the lengths alone tell that they do not.
+fn head_length(bytes: &[u8], room: u64) -> usize {
+    let least = PREFIX_LENGTH + NUMBER;
+    let Some(data) = bytes.get(PREFIX_LENGTH..).filter(|_| bytes.len() >= least) else {
+        return least;
+    };
+    let Some(length) = data_length(bytes, room) else {
+        return 0;
+    };
+    let head = match codec::decode::<u64>(data) {
+        Ok((key, used)) if key <= count(LONGEST_KEY) => usize::try_from(key)
+            .unwrap_or(usize::MAX)
+            .saturating_add(used + MAX_HEAD_NUMBERS),
+        _ => return 0,
+    };
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    PREFIX_LENGTH.saturating_add(head.min(length))
+}
+
+/// The length of the data that the prefix states, if there is room for so much.
+fn data_length(bytes: &[u8], room: u64) -> Option<u64> {
+    let length = u32_at(bytes, super::PREFIX_DATA_LENGTH).map(u64::from)?;
+    (length > 0 && length.saturating_add(count(PREFIX_LENGTH)) <= room).then_some(length)
+}
+
 /// Whether the lengths at the head of `bytes` fit together: cheap to ask, and rarely true by chance.
 fn could_be_entry(bytes: &[u8], room: u64) -> bool {
-    let Some(length) = u32_at(bytes, super::PREFIX_DATA_LENGTH).map(u64::from) else {
+    let Some(length) = data_length(bytes, room) else {
         return false;
     };
     let data = bytes.get(PREFIX_LENGTH..).unwrap_or_default();
-    if length == 0 || length.saturating_add(count(PREFIX_LENGTH)) > room {
-        return false;
-    }
     codec::decode::<Head<'_>>(data).is_ok_and(|(head, used)| {
         let value = head.value_length.unwrap_or(0);
         !head.key.is_empty() && count(used).checked_add(value) == Some(length)

@@ -46,7 +46,10 @@ impl Change {
         if start > end {
             return;
         }
-        if bytes.len() < end {
+        if bytes.is_empty() && end > 0 {
+            // Zeros from the system cost nothing until they are touched, and what is held back never is.
+            *bytes = vec![0; end];
+        } else if bytes.len() < end {
             bytes.resize(end, 0);
         }
         if let Some(data) = &self.data {
