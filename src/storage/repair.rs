@@ -11,7 +11,7 @@
 //!   to have been synced, and what follows that without a gap. Nothing beyond such a gap is provable, and
 //!   any start would cut it.
 //!
-//! - A manifest that is missing, damaged, or does not fit the data is made anew from the files ([`rebuild`]);
+//! - A manifest that is missing, damaged, or does not fit the data is made anew from the files (`rebuild`);
 //!   one with a single flipped bit is set right.
 
 mod carry_out;
