@@ -34,7 +34,7 @@ use super::manifest::{self, Manifest, Move};
 use super::verify::consistency;
 use super::wal::HEADER_SIZE;
 use super::wal::reader::SegmentReader;
-use super::{DirEntry, DirLock, QuarantinedFile, quarantine, recovery};
+use super::{DirEntry, DirLock, QuarantinedFile, quarantine, recovery, table};
 
 pub use plan::{FileAction, KeySpan, Loss, LsnSpan, PlannedFile, RepairOutcome, RepairPlan};
 
@@ -198,7 +198,7 @@ impl Sought<'_> {
                 Some(Distrust::Contradiction(why)) => why,
             },
             Err(AtlasError::Corrupt { detail, .. }) => {
-                if let Some((manifest, bit)) = Manifest::mend(&path, &bytes)
+                if let Some((manifest, bit)) = Manifest::mend(&path, &bytes)?
                     && self.distrust(&manifest)?.is_none()
                 {
                     findings.mended(bit);
@@ -251,7 +251,42 @@ impl Sought<'_> {
                 ))));
             }
         }
+        let later = self.later_table(manifest)?;
+        Ok(later.map(|(gone, later)| {
+            Distrust::Older(format!(
+                "the manifest is older than the data: {gone} is not there, and {later} was made after it"
+            ))
+        }))
+    }
+
+    /// A table that the manifest names and that is gone, and one with a number that it has not given yet. A file
+    /// is removed only after a manifest that does not name it is durable, so there was one.
+    fn later_table(&self, manifest: &Manifest) -> Result<Option<(String, String)>> {
+        let names = manifest
+            .tables
+            .iter()
+            .map(|info| file_name::table(info.number));
+        let mut gone = names.filter(|name| !self.files.iter().any(|file| file.name == *name));
+        let Some(gone) = gone.next() else {
+            return Ok(None);
+        };
+        let unfinished = evidence::unfinished(self.disk, self.dir, self.files)?;
+        for file in self.files {
+            if let FileName::Table(number) = file_name::parse(&file.name)
+                && (manifest.next_file_number..manifest::MAX_NUMBER / 2).contains(&number)
+                && !unfinished.contains(&file.name)
+                && self.is_whole_table(number)?
+            {
+                return Ok(Some((gone, file.name.clone())));
+            }
+        }
         Ok(None)
+    }
+
+    fn is_whole_table(&self, number: u64) -> Result<bool> {
+        let path = table::path(self.dir, number);
+        let found = table::describe(self.disk, &path, number, &mut |_| {})?;
+        Ok(found.is_some_and(|found| found.is_whole))
     }
 
     fn has_entries(&self, number: u64, database_id: [u8; 16]) -> Result<bool> {
@@ -281,7 +316,7 @@ fn check_is_store(dir: &Path, files: &[DirEntry]) -> Result<()> {
     Err(AtlasError::InvalidOption {
         option: "the directory",
         value: dir.display().to_string(),
-        rule: "it holds no AtlasKV store (no MANIFEST)".to_owned(),
+        rule: "it holds no AtlasKV store (no MANIFEST, table or segment)".to_owned(),
     })
 }
 
