@@ -249,17 +249,21 @@ impl Manifest {
     /// # Errors
     /// `Io`; `Corrupt` when they are more than any manifest has.
     pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Vec<u8>>> {
-        let path = dir.join(file_name::MANIFEST);
-        let file = match disk.open(&path) {
+        Manifest::read_at(disk, &dir.join(file_name::MANIFEST))
+    }
+
+    /// As [`Manifest::read`], of the file at `path`.
+    pub(crate) fn read_at(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>> {
+        let file = match disk.open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(AtlasError::io("open", &path, error)),
+            Err(error) => return Err(AtlasError::io("open", path, error)),
         };
-        let read_error = |error| AtlasError::io("read", &path, error);
+        let read_error = |error| AtlasError::io("read", path, error);
         let length = file.length().map_err(read_error)?;
         if length > MAX_SIZE {
             return Err(AtlasError::corrupt(
-                &path,
+                path,
                 MAX_SIZE,
                 "it is larger than any manifest",
             ));

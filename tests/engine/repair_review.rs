@@ -287,6 +287,73 @@ fn a_newer_manifest_with_a_flipped_bit_is_refused() {
     assert_eq!(disk.files(), before);
 }
 
+/// The larger a manifest, the sooner another damage passes for one bit: then the files must bear it out.
+#[test]
+fn a_large_manifest_with_a_bit_set_right_is_borne_out_by_the_files() {
+    let (disk, _, options) = one_table(1);
+    let engine = store::open(&disk, &options).unwrap();
+    store::write(&engine, &[(vec![b'm'; 20 * KIB], Some(b"value".to_vec()))]).unwrap();
+    engine.flush().unwrap();
+    drop(engine);
+    let disk = disk.copy();
+    let manifest = store::path("MANIFEST");
+    assert!(damage::bytes(&disk, &manifest).len() > 11 * KIB);
+    flip(&disk, &manifest, 60, 1);
+    assert_eq!(plan(&disk).unwrap().outcome, RepairOutcome::Lossless);
+    let segment = store::segments(&disk).pop().unwrap();
+    for path in [segment, store::named(&disk, ".sst").pop().unwrap()] {
+        let other = disk.copy();
+        other.take_file(&path);
+        let seen = plan(&other).unwrap();
+        let is_told = seen.losses.iter().any(|loss| loss.file == "MANIFEST");
+        assert!(is_told, "{}: {seen:#?}", path.display());
+    }
+}
+
+/// The last segment is gone with the manifest, an older one is there: what it had is lost, not given again.
+#[test]
+fn a_rebuild_gives_no_lsn_again() {
+    let options = damage::interval();
+    let disk = SimDisk::new(34);
+    let mut first_segment = None;
+    let mut last = Lsn::ZERO;
+    for start in 0..3_u8 {
+        let engine = store::open(&disk, &options).unwrap();
+        let change = (vec![b'a' + start], Some(b"value".to_vec()));
+        last = store::write(&engine, &[change]).unwrap();
+        drop(engine);
+        let segment = store::segments(&disk).pop().unwrap();
+        first_segment.get_or_insert_with(|| (segment.clone(), damage::bytes(&disk, &segment)));
+    }
+    let disk = disk.copy();
+    for path in store::segments(&disk) {
+        disk.take_file(&path);
+    }
+    let (path, bytes) = first_segment.unwrap();
+    disk.put_file(&path, &bytes);
+    disk.take_file(&store::path("MANIFEST"));
+    repair(&disk).unwrap();
+    let engine = store::open(&disk, &options).unwrap();
+    let next = store::write(&engine, &[(b"next".to_vec(), None)]).unwrap();
+    assert!(next > last, "{next} was given, and {last} before");
+}
+
+/// What a crash left of a manifest may be the best that there is to know what was live.
+#[test]
+fn a_rebuild_keeps_the_manifests_that_others_left() {
+    for left in ["MANIFEST.tmp", "repair-77.MANIFEST"] {
+        let (disk, _, _) = one_table(3);
+        let manifest = damage::bytes(&disk, &store::path("MANIFEST"));
+        disk.take_file(&store::path("MANIFEST"));
+        disk.put_file(&store::path(left), &manifest);
+        disk.put_file(&store::path("quarantine/MANIFEST.left"), b"another");
+        repair(&disk).unwrap();
+        let kept = damage::bytes(&disk, &store::path("quarantine/MANIFEST.left.1"));
+        assert_eq!(kept, manifest, "{left}");
+        assert!(!disk.files().contains_key(&store::path(left)), "{left}");
+    }
+}
+
 #[test]
 fn what_a_repair_writes_is_not_more_than_it_said() {
     let options = Options {

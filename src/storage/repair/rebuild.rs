@@ -22,13 +22,14 @@ use super::tables::known_entries;
 use crate::storage::disk::{Disk, count};
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::file_name::{self, FileName};
+use crate::storage::lsn::MAX_EPOCH;
 use crate::storage::manifest::{Manifest, SegmentInfo};
 use crate::storage::table::{self, Described, TableInfo};
 use crate::storage::wal::HEADER_SIZE;
 use crate::storage::wal::reader::SegmentReader;
 use crate::storage::{DirEntry, Lsn, QuarantinedFile};
 
-/// Starts that are passed over where no segment tells the number of the last one.
+/// Starts that are passed over: the segments of the last ones may be gone.
 const UNKNOWN_STARTS: u32 = 1000;
 const UNREADABLE: &str = "nothing in it can be read; whether it held writes that stand nowhere else \
                           is not known";
@@ -90,10 +91,7 @@ impl Ruins<'_> {
             manifest.flushed_lsn = Lsn::epoch_start(epoch);
         }
         self.name_segments(&mut manifest, &segments, epoch);
-        manifest.epoch = match known_epoch {
-            Some(known) => known.max(epoch),
-            None => epoch.saturating_add(UNKNOWN_STARTS),
-        };
+        manifest.epoch = next_epoch(known_epoch.unwrap_or(0).max(epoch));
         let taken = evidence::highest_number(self.files, self.kept);
         manifest.next_file_number = taken.saturating_add(1);
         let gap = close_gap(&mut manifest);
@@ -270,6 +268,12 @@ impl Ruins<'_> {
         }
         Ok(candidates)
     }
+}
+
+/// The epoch that was the last for certain, where this one is known; a next start must be able to open another.
+fn next_epoch(known: u32) -> u32 {
+    let passed = known.saturating_add(UNKNOWN_STARTS);
+    passed.min(MAX_EPOCH - 1).max(known)
 }
 
 /// Whether one of these runs of LSNs has this one.
