@@ -249,17 +249,21 @@ impl Manifest {
     /// # Errors
     /// `Io`; `Corrupt` when they are more than any manifest has.
     pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Vec<u8>>> {
-        let path = dir.join(file_name::MANIFEST);
-        let file = match disk.open(&path) {
+        Manifest::read_at(disk, &dir.join(file_name::MANIFEST))
+    }
+
+    /// As [`Manifest::read`], of the file at `path`.
+    pub(crate) fn read_at(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>> {
+        let file = match disk.open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(AtlasError::io("open", &path, error)),
+            Err(error) => return Err(AtlasError::io("open", path, error)),
         };
-        let read_error = |error| AtlasError::io("read", &path, error);
+        let read_error = |error| AtlasError::io("read", path, error);
         let length = file.length().map_err(read_error)?;
         if length > MAX_SIZE {
             return Err(AtlasError::corrupt(
-                &path,
+                path,
                 MAX_SIZE,
                 "it is larger than any manifest",
             ));
@@ -273,12 +277,22 @@ impl Manifest {
     /// The manifest that these bytes are when one bit of them is set right, and that bit's number. There is at
     /// most one whose change lets the checksum hold; of bytes damaged otherwise there is one by chance in
     /// 2^32 / (8 * length) times, and it must still say something possible.
-    pub(crate) fn mend(path: &Path, bytes: &[u8]) -> Option<(Manifest, usize)> {
-        let bit = flipped_bit(bytes)?;
+    ///
+    /// # Errors
+    /// `NewerFormat` when they are then of a later version.
+    pub(crate) fn mend(path: &Path, bytes: &[u8]) -> Result<Option<(Manifest, usize)>> {
+        let Some(bit) = flipped_bit(bytes) else {
+            return Ok(None);
+        };
         let mut mended = bytes.to_vec();
-        *mended.get_mut(bit / 8)? ^= 1 << (bit % 8);
-        let manifest = Manifest::decode(path, &mended).ok()?;
-        Some((manifest, bit))
+        if let Some(byte) = mended.get_mut(bit / 8) {
+            *byte ^= 1 << (bit % 8);
+        }
+        match Manifest::decode(path, &mended) {
+            Ok(manifest) => Ok(Some((manifest, bit))),
+            Err(AtlasError::Corrupt { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes what a crash may have left half durable of the last replacement durable: reading it back
@@ -383,15 +397,23 @@ mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert!(Manifest::decode(path, &bytes).is_err(), "bit {bit}");
             assert_eq!(
-                Manifest::mend(path, &bytes),
+                Manifest::mend(path, &bytes).unwrap(),
                 Some((sample(), bit)),
                 "bit {bit}"
             );
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
-        assert_eq!(Manifest::mend(path, &bytes), None, "nothing is wrong");
+        assert_eq!(
+            Manifest::mend(path, &bytes).unwrap(),
+            None,
+            "nothing is wrong"
+        );
         for end in 0..bytes.len() {
-            assert_eq!(Manifest::mend(path, &bytes[..end]), None, "cut at {end}");
+            assert_eq!(
+                Manifest::mend(path, &bytes[..end]).unwrap(),
+                None,
+                "cut at {end}"
+            );
             assert!(
                 Manifest::decode(path, &bytes[..end]).is_err(),
                 "cut at {end}"

@@ -170,6 +170,191 @@ fn a_table_cut_between_two_entries_has_lost_what_stood_behind() {
 }
 
 #[test]
+fn a_table_cut_between_two_entries_is_missed_without_a_manifest_too() {
+    let (disk, _, _) = one_table(20);
+    let table = store::named(&disk, ".sst").pop().unwrap();
+    let name = table.file_name().unwrap().to_str().unwrap();
+    let places = entries_of(&damage::bytes(&disk, &table));
+    disk.take_file(&store::path("MANIFEST"));
+    // Cut, or with a hole and without a footer that says how many there were.
+    let cut = disk.copy();
+    cut.edit(&table, |bytes| bytes.truncate(places[12]));
+    let hole = disk.copy();
+    hole.edit(&table, |bytes| {
+        let footer = bytes.len() - 16;
+        bytes[footer..].fill(0);
+        bytes[places[12]..places[15]].fill(0);
+    });
+    for (disk, kept, after) in [(cut, 12, "key00011"), (hole, 17, "key00011")] {
+        let seen = plan(&disk).unwrap();
+        let loss = seen.losses.iter().find(|loss| loss.file == name);
+        let loss = loss.unwrap_or_else(|| panic!("{seen:#?}"));
+        assert_eq!(loss.entries, None, "{loss:?}");
+        assert_eq!(loss.keys[0].after.as_deref(), Some(after.as_bytes()));
+        let file = seen.files.iter().find(|file| file.name == name).unwrap();
+        assert_eq!(file.kept_entries, Some(kept));
+        assert!(!file.detail.contains("the manifest says"), "{file:?}");
+        assert_eq!(repair(&disk).unwrap().fingerprint, seen.fingerprint);
+    }
+    // All entries up to a footer of which a number is damaged: nothing can be missing.
+    disk.edit(&table, |bytes| {
+        let at = bytes.len() - 16;
+        bytes[at] ^= 1;
+    });
+    let seen = plan(&disk).unwrap();
+    assert!(
+        seen.losses.iter().all(|loss| loss.file != name),
+        "{seen:#?}"
+    );
+}
+
+#[test]
+fn a_segment_of_another_store_does_not_become_the_store() {
+    let (disk, model, options) = damage::three_segments(true);
+    let other = SimDisk::new(77);
+    for start in 0..9 {
+        let engine = store::open(&other, &options).unwrap();
+        fill(&engine, &mut Contents::new(), start..start + 1, 40);
+    }
+    let stray = store::segments(&other).pop().unwrap();
+    let stray_name = stray.file_name().unwrap().to_str().unwrap();
+    assert!(!disk.files().contains_key(&stray));
+    disk.put_file(&stray, &damage::bytes(&other, &stray));
+    // What is left of a manifest tells which store it is.
+    let ruined = disk.copy();
+    ruined.edit(&store::path("MANIFEST"), |bytes| bytes[9] ^= 0xFF);
+    let seen = plan(&ruined).unwrap();
+    let mut losses = seen.losses.iter();
+    let loss = losses.find(|loss| loss.file == stray_name).unwrap();
+    assert!(!loss.detail.contains("can be read"), "{loss:?}");
+    disk.take_file(&store::path("MANIFEST"));
+    let before = disk.files();
+    let refused = plan(&disk).unwrap_err().to_string();
+    assert!(refused.contains(stray_name), "{refused}");
+    for ours in store::segments(&disk) {
+        let name = ours.file_name().unwrap().to_str().unwrap();
+        assert!(refused.contains(name), "{refused}");
+    }
+    assert!(refused.contains("move"), "{refused}");
+    assert_eq!(disk.files(), before);
+    disk.take_file(&stray);
+    repair(&disk).unwrap();
+    let engine = store::open(&disk, &options).unwrap();
+    damage::check_contents(&engine, &model, "after the stray segment was moved away");
+}
+
+#[test]
+fn a_manifest_older_by_a_compaction_is_not_believed() {
+    let options = damage::interval();
+    let disk = SimDisk::new(33);
+    let engine = store::open(&disk, &options).unwrap();
+    let mut model = Contents::new();
+    fill(&engine, &mut model, 0..10, 40);
+    engine.flush().unwrap();
+    fill(&engine, &mut model, 10..20, 40);
+    engine.flush().unwrap();
+    let older = damage::bytes(&disk, &store::path("MANIFEST"));
+    engine.compact().unwrap();
+    drop(engine);
+    let disk = disk.copy();
+    disk.put_file(&store::path("MANIFEST"), &older);
+    let seen = repair(&disk).unwrap();
+    let loss = &seen.losses[0];
+    assert!(loss.detail.contains("older than the data"), "{seen:#?}");
+    let engine = store::open(&disk, &options).unwrap();
+    damage::check_contents(&engine, &model, "an older manifest");
+}
+
+#[test]
+fn a_newer_manifest_with_a_flipped_bit_is_refused() {
+    let (disk, _, _) = one_table(3);
+    let manifest = store::path("MANIFEST");
+    disk.edit(&manifest, |bytes| {
+        damage::set_version(bytes, 2);
+        bytes[40] ^= 1;
+    });
+    let before = disk.files();
+    let refused = plan(&disk);
+    let is_newer = matches!(
+        refused,
+        Err(AtlasError::NewerFormat {
+            found: 2,
+            supported: 1,
+            ..
+        })
+    );
+    assert!(is_newer, "{refused:?}");
+    assert_eq!(disk.files(), before);
+}
+
+/// The larger a manifest, the sooner another damage passes for one bit: then the files must bear it out.
+#[test]
+fn a_large_manifest_with_a_bit_set_right_is_borne_out_by_the_files() {
+    let (disk, _, options) = one_table(1);
+    let engine = store::open(&disk, &options).unwrap();
+    store::write(&engine, &[(vec![b'm'; 20 * KIB], Some(b"value".to_vec()))]).unwrap();
+    engine.flush().unwrap();
+    drop(engine);
+    let disk = disk.copy();
+    let manifest = store::path("MANIFEST");
+    assert!(damage::bytes(&disk, &manifest).len() > 11 * KIB);
+    flip(&disk, &manifest, 60, 1);
+    assert_eq!(plan(&disk).unwrap().outcome, RepairOutcome::Lossless);
+    let segment = store::segments(&disk).pop().unwrap();
+    for path in [segment, store::named(&disk, ".sst").pop().unwrap()] {
+        let other = disk.copy();
+        other.take_file(&path);
+        let seen = plan(&other).unwrap();
+        let is_told = seen.losses.iter().any(|loss| loss.file == "MANIFEST");
+        assert!(is_told, "{}: {seen:#?}", path.display());
+    }
+}
+
+/// The last segment is gone with the manifest, an older one is there: what it had is lost, not given again.
+#[test]
+fn a_rebuild_gives_no_lsn_again() {
+    let options = damage::interval();
+    let disk = SimDisk::new(34);
+    let mut first_segment = None;
+    let mut last = Lsn::ZERO;
+    for start in 0..3_u8 {
+        let engine = store::open(&disk, &options).unwrap();
+        let change = (vec![b'a' + start], Some(b"value".to_vec()));
+        last = store::write(&engine, &[change]).unwrap();
+        drop(engine);
+        let segment = store::segments(&disk).pop().unwrap();
+        first_segment.get_or_insert_with(|| (segment.clone(), damage::bytes(&disk, &segment)));
+    }
+    let disk = disk.copy();
+    for path in store::segments(&disk) {
+        disk.take_file(&path);
+    }
+    let (path, bytes) = first_segment.unwrap();
+    disk.put_file(&path, &bytes);
+    disk.take_file(&store::path("MANIFEST"));
+    repair(&disk).unwrap();
+    let engine = store::open(&disk, &options).unwrap();
+    let next = store::write(&engine, &[(b"next".to_vec(), None)]).unwrap();
+    assert!(next > last, "{next} was given, and {last} before");
+}
+
+/// What a crash left of a manifest may be the best that there is to know what was live.
+#[test]
+fn a_rebuild_keeps_the_manifests_that_others_left() {
+    for left in ["MANIFEST.tmp", "repair-77.MANIFEST"] {
+        let (disk, _, _) = one_table(3);
+        let manifest = damage::bytes(&disk, &store::path("MANIFEST"));
+        disk.take_file(&store::path("MANIFEST"));
+        disk.put_file(&store::path(left), &manifest);
+        disk.put_file(&store::path("quarantine/MANIFEST.left"), b"another");
+        repair(&disk).unwrap();
+        let kept = damage::bytes(&disk, &store::path("quarantine/MANIFEST.left.1"));
+        assert_eq!(kept, manifest, "{left}");
+        assert!(!disk.files().contains_key(&store::path(left)), "{left}");
+    }
+}
+
+#[test]
 fn what_a_repair_writes_is_not_more_than_it_said() {
     let options = Options {
         max_batch_operations: 3000,

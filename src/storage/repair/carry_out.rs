@@ -1,5 +1,6 @@
 //! Carrying out a plan. The order is the one of recovery; see the module.
 
+use std::io;
 use std::path::Path;
 
 use serde_json::json;
@@ -9,16 +10,23 @@ use crate::storage::disk::{self, Disk, count};
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::manifest::{Manifest, Move};
 use crate::storage::progress::Replaying;
+use crate::storage::quarantine::Quarantine;
 use crate::storage::replay::Replay;
 use crate::storage::table::{self, TableInfo};
 use crate::storage::verify::consistency;
 use crate::storage::{Lsn, Options, file_name, quarantine, recovery};
+
+/// The name that a manifest that a crash has left gets in quarantine.
+const LEFT_MANIFEST: &str = "MANIFEST.left";
 
 pub(super) fn carry_out(mut repair: Repair<'_>) -> Result<Repaired> {
     let (disk, dir) = (repair.disk, repair.dir.clone());
     // Reading it back proved nothing about the disk.
     if repair.has_manifest {
         Manifest::sync_loaded(disk, &dir)?;
+    }
+    if repair.is_rebuilt {
+        keep_left_manifests(&repair)?;
     }
     recovery::remove_temporaries(disk, &dir, &repair.files)?;
     let mut next = repair.manifest.clone();
@@ -35,6 +43,41 @@ pub(super) fn carry_out(mut repair: Repair<'_>) -> Result<Repaired> {
     sync_dir(disk, &dir)?;
     let quarantined = next.moves.into_iter().map(|it| it.to).collect();
     Ok(Repaired { made, quarantined })
+}
+
+/// Moves whole manifests that a crash has left under other names to quarantine: where the manifest was made anew,
+/// they may tell more than it. They get a name there that is no repair's.
+fn keep_left_manifests(repair: &Repair<'_>) -> Result<()> {
+    let (disk, dir) = (repair.disk, repair.dir.as_path());
+    let temporary = file_name::temporary(file_name::MANIFEST);
+    let mut is_moved = false;
+    for file in &repair.files {
+        let path = dir.join(&file.name);
+        let is_left = file.name == temporary || evidence::is_copy(&file.name);
+        if !is_left || !is_whole_manifest(disk, &path)? {
+            continue;
+        }
+        quarantine::make(disk, dir)?;
+        let mut home = Quarantine::open(disk, dir, u64::MAX)?;
+        if let Some(name) = home.reserve(LEFT_MANIFEST, file.length) {
+            disk.rename(&path, &file_name::quarantine(dir).join(name))
+                .map_err(|error| AtlasError::io("move", &path, error))?;
+            is_moved = true;
+        }
+    }
+    if is_moved {
+        sync_dir(disk, &file_name::quarantine(dir))?;
+        sync_dir(disk, dir)?;
+    }
+    Ok(())
+}
+
+fn is_whole_manifest(disk: &dyn Disk, path: &Path) -> Result<bool> {
+    match Manifest::read_at(disk, path) {
+        Ok(bytes) => Ok(bytes.is_some_and(|bytes| Manifest::decode(path, &bytes).is_ok())),
+        Err(AtlasError::Corrupt { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes the copy and the record of a repair that was not done.
@@ -54,10 +97,13 @@ fn remove_old_records(repair: &Repair<'_>, moves: &[Move]) -> Result<()> {
             continue;
         }
         let path = repair.dir.join(&file.name);
-        repair
-            .disk
-            .remove(&path)
-            .map_err(|error| AtlasError::io("remove", &path, error))?;
+        match repair.disk.remove(&path) {
+            // It was kept.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(AtlasError::io("remove", &path, error));
+            }
+            _ => {}
+        }
     }
     Ok(())
 }

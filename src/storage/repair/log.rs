@@ -109,10 +109,12 @@ pub(super) fn plan_rebuilt(
 ) -> Result<LogPlan> {
     let survey = Survey::make(disk, dir, manifest, files)?;
     let end = survey.runs.last().map(|run| run.last);
+    // What a table loses has LSNs beside that are in the log.
+    let before = findings.losses.len();
     let plan = survey.choose(manifest, findings);
     if let Some(end) = end.filter(|end| *end > plan.last) {
         let is_told = |loss: &Loss| loss.lsns.is_some_and(|span| span.last >= Some(end));
-        if !findings.losses.iter().any(is_told) {
+        if !findings.losses.iter().skip(before).any(is_told) {
             findings.losses.push(lost(manifest, plan.last, Some(end)));
         }
     }

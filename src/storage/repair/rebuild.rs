@@ -12,21 +12,24 @@
 //! that holds nothing but what the log still has is left aside: it may be one of several that an interrupted
 //! start made, and the log has them all. The log is written to tables, and a next epoch is opened.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::evidence::{self, Remains};
 use super::log;
 use super::plan::{FileAction, Findings, KeySpan, Loss, LsnSpan};
+use super::tables::known_entries;
 use crate::storage::disk::{Disk, count};
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::file_name::{self, FileName};
+use crate::storage::lsn::MAX_EPOCH;
 use crate::storage::manifest::{Manifest, SegmentInfo};
 use crate::storage::table::{self, Described, TableInfo};
 use crate::storage::wal::HEADER_SIZE;
 use crate::storage::wal::reader::SegmentReader;
 use crate::storage::{DirEntry, Lsn, QuarantinedFile};
 
-/// Starts that are passed over where no segment tells the number of the last one.
+/// Starts that are passed over: the segments of the last ones may be gone.
 const UNKNOWN_STARTS: u32 = 1000;
 const UNREADABLE: &str = "nothing in it can be read; whether it held writes that stand nowhere else \
                           is not known";
@@ -88,10 +91,7 @@ impl Ruins<'_> {
             manifest.flushed_lsn = Lsn::epoch_start(epoch);
         }
         self.name_segments(&mut manifest, &segments, epoch);
-        manifest.epoch = match known_epoch {
-            Some(known) => known.max(epoch),
-            None => epoch.saturating_add(UNKNOWN_STARTS),
-        };
+        manifest.epoch = next_epoch(known_epoch.unwrap_or(0).max(epoch));
         let taken = evidence::highest_number(self.files, self.kept);
         manifest.next_file_number = taken.saturating_add(1);
         let gap = close_gap(&mut manifest);
@@ -155,11 +155,14 @@ impl Ruins<'_> {
         }))
     }
 
-    /// The identity that is in the remains of the manifest, or else in the latest segment; else a new one.
+    /// The identity that is in the remains of the manifest, or else in all segments; else a new one.
     fn database_id(&self, segments: &[Segment]) -> Result<[u8; 16]> {
         let mut ids: Vec<[u8; 16]> = segments.iter().filter_map(|it| it.database_id).collect();
         ids.reverse();
         let named = ids.iter().find(|id| self.remains.has(*id));
+        if named.is_none() && ids.iter().any(|id| Some(id) != ids.first()) {
+            return Err(self.several_stores(segments));
+        }
         if let Some(id) = named.or(ids.first()) {
             return Ok(*id);
         }
@@ -171,6 +174,28 @@ impl Ruins<'_> {
         let halves = [random()?.to_le_bytes(), random()?.to_le_bytes()].concat();
         id.copy_from_slice(&halves);
         Ok(id)
+    }
+
+    /// Nothing tells which of them is the one to repair.
+    fn several_stores(&self, segments: &[Segment]) -> AtlasError {
+        let mut stores: BTreeMap<[u8; 16], Vec<String>> = BTreeMap::new();
+        for segment in segments {
+            if let Some(id) = segment.database_id {
+                let name = file_name::segment(segment.info.number);
+                stores.entry(id).or_default().push(name);
+            }
+        }
+        let stores: Vec<String> = stores.values().map(|names| names.join(", ")).collect();
+        AtlasError::InvalidOption {
+            option: "the directory",
+            value: self.dir.display().to_string(),
+            rule: format!(
+                "it has segments of {} stores, and no manifest that tells which one is to be repaired: {}; \
+                 move the other store's files away",
+                stores.len(),
+                stores.join("; and of another ")
+            ),
+        }
     }
 
     fn drop_strangers(
@@ -185,7 +210,10 @@ impl Ruins<'_> {
                 .is_none_or(|id| id == manifest.database_id);
             if !is_ours {
                 let name = file_name::segment(segment.info.number);
-                unreadable(&name, "it belongs to another store", findings);
+                let detail = "it belongs to another store";
+                let consequence =
+                    "nothing in it is used; what that store loses with it is not known";
+                set_aside(&name, (detail, consequence), findings);
             }
             is_ours
         });
@@ -225,7 +253,7 @@ impl Ruins<'_> {
                 findings.file(file.name.clone(), FileAction::SetAside, None, detail);
                 // A key may read like a file's name.
                 let detail = format!("{detail}; should that be wrong, its entries are lost");
-                let entries = Some(found.info.entries);
+                let entries = known_entries(&found.info);
                 let name = file.name.clone();
                 findings
                     .losses
@@ -240,6 +268,12 @@ impl Ruins<'_> {
         }
         Ok(candidates)
     }
+}
+
+/// The epoch that was the last for certain, where this one is known; a next start must be able to open another.
+fn next_epoch(known: u32) -> u32 {
+    let passed = known.saturating_add(UNKNOWN_STARTS);
+    passed.min(MAX_EPOCH - 1).max(known)
 }
 
 /// Whether one of these runs of LSNs has this one.
@@ -305,7 +339,7 @@ fn superseded(old: &Candidate, new: &Candidate, findings: &mut Findings) {
     let detail = format!(
         "it is taken for merged into {other_name}, which has LSNs of its; should it not be, its entries are lost"
     );
-    let entries = Some(info.entries);
+    let entries = known_entries(info);
     findings.losses.push(of_table(info, name, entries, &detail));
 }
 
@@ -374,12 +408,16 @@ fn doubt(why: &str, gap: Option<LsnSpan>, doubts: &[String]) -> Loss {
 }
 
 fn unreadable(name: &str, detail: &str, findings: &mut Findings) {
+    set_aside(name, (detail, UNREADABLE), findings);
+}
+
+fn set_aside(name: &str, (detail, consequence): (&str, &str), findings: &mut Findings) {
     findings.file(name.to_owned(), FileAction::SetAside, Some(0), detail);
     findings.losses.push(Loss {
         file: name.to_owned(),
         entries: None,
         lsns: None,
         keys: Vec::new(),
-        detail: format!("{detail}: {UNREADABLE}"),
+        detail: format!("{detail}: {consequence}"),
     });
 }

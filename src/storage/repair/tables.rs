@@ -56,14 +56,22 @@ pub(super) fn plan(
         } else {
             FileAction::SetAside
         };
-        findings.file(name, action, Some(kept), why(&error));
+        findings.file(name, action, Some(kept), why(&error, info));
         let info = info.clone();
         plans.push(TablePlan { info, kept });
     }
     Ok(plans)
 }
 
-fn why(error: &AtlasError) -> String {
+/// How many entries a table had, where that is known.
+pub(super) fn known_entries(info: &TableInfo) -> Option<u64> {
+    Some(info.entries).filter(|entries| *entries != table::UNKNOWN_ENTRIES)
+}
+
+fn why(error: &AtlasError, info: &TableInfo) -> String {
+    if known_entries(info).is_none() {
+        return "it is damaged, and nothing tells how many entries it had".to_owned();
+    }
     match error {
         AtlasError::Corrupt { offset, detail, .. } => format!("at offset {offset}: {detail}"),
         AtlasError::MissingFile { detail, .. } => detail.clone(),
@@ -85,7 +93,8 @@ fn loss(name: &str, info: &TableInfo, salvaged: &Salvaged) -> Option<Loss> {
     if as_named && keys.is_some_and(|keys| (&keys.0, &keys.1) == (first, last)) {
         return None;
     }
-    let lost = info.entries.saturating_sub(found.entries);
+    let known = known_entries(info);
+    let lost = known.map(|entries| entries.saturating_sub(found.entries));
     let key = |key: &[u8]| (!key.is_empty()).then(|| key.to_vec());
     let places = found.places.iter().map(|place| KeySpan {
         after: key(&place.after),
@@ -97,7 +106,8 @@ fn loss(name: &str, info: &TableInfo, salvaged: &Salvaged) -> Option<Loss> {
     {
         span.before = key(&found.more.before);
     }
-    if spans.is_empty() {
+    let may_be_cut = known.is_none() && spans.last().is_some_and(|span| span.before.is_some());
+    if spans.is_empty() || may_be_cut {
         // It ends before its time, where an entry would have begun.
         spans.push(KeySpan {
             after: keys.map(|(_, last)| last.clone()),
@@ -122,14 +132,20 @@ fn loss(name: &str, info: &TableInfo, salvaged: &Salvaged) -> Option<Loss> {
                 found.more.checksum()
             ),
         };
-        format!(
-            "{lost} of {} entries, in {places} places{more} of a table with {range}: {CONSEQUENCE}",
-            info.entries
-        )
+        match lost {
+            Some(lost) => format!(
+                "{lost} of {} entries, in {places} places{more} of a table with {range}: {CONSEQUENCE}",
+                info.entries
+            ),
+            None => format!(
+                "nothing tells how many entries, in at least {places} places{more} of a table with {range} \
+                 and perhaps others: {CONSEQUENCE}"
+            ),
+        }
     };
     Some(Loss {
         file: name.to_owned(),
-        entries: Some(lost),
+        entries: lost,
         lsns: Some(LsnSpan {
             first: info.min_lsn,
             last: Some(info.max_lsn),

@@ -87,3 +87,28 @@ fn a_manifest_that_contradicts_itself_is_made_anew() {
         }
     }
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a file that no store makes")]
+fn a_manifest_that_is_too_large_is_told_as_that() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    drop(open(&dir));
+    let manifest = std::fs::File::create(dir.join(file_name::MANIFEST)).unwrap();
+    manifest.set_len(512 * 1024 * 1024 + 1).unwrap();
+    let repair = Repair::prepare(&RealDisk, &dir).unwrap();
+    let told = &repair.plan().files[0];
+    assert_eq!(told.name, file_name::MANIFEST);
+    assert!(told.detail.contains("larger than any manifest"), "{told:?}");
+}
+
+#[test]
+fn a_directory_without_a_store_is_told_what_it_lacks() {
+    let home = tempfile::tempdir().unwrap();
+    let refused = Repair::prepare(&RealDisk, home.path()).unwrap_err();
+    let refused = refused.to_string();
+    assert!(
+        refused.contains("no MANIFEST, table or segment"),
+        "{refused}"
+    );
+}

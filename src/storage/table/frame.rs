@@ -193,6 +193,13 @@ impl TableFile {
         })
     }
 
+    /// Whether the file ends where its footer does: nothing is cut off.
+    pub(super) fn is_as_long_as_stated(&self) -> Result<bool> {
+        let length = self.file.length();
+        let length = length.map_err(|error| AtlasError::io("read", &self.path, error))?;
+        Ok(length == self.size)
+    }
+
     /// Where the first entry begins.
     pub(super) fn entries_at(&self) -> u64 {
         count(HEADER_LENGTH)

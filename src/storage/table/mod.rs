@@ -67,7 +67,7 @@ pub(crate) use index::Index;
 pub(crate) use inspect::{DamagedPlace, Inspection, inspect};
 pub(crate) use parts::{TablePart, TableParts};
 pub(crate) use reader::{Found, Table};
-pub(crate) use salvage::{Described, Salvaged, describe, salvage, survey};
+pub(crate) use salvage::{Described, Salvaged, UNKNOWN_ENTRIES, describe, salvage, survey};
 
 const MAGIC: [u8; 4] = *b"AKVT";
 const END_MAGIC: [u8; 4] = *b"AKVE";

@@ -76,6 +76,9 @@ pub(crate) fn salvage(
     Ok(Some(info))
 }
 
+/// The number of entries of a damaged table that nothing tells.
+pub(crate) const UNKNOWN_ENTRIES: u64 = u64::MAX;
+
 /// What a table file says of itself, without a manifest.
 #[derive(Debug)]
 pub(crate) struct Described {
@@ -100,6 +103,7 @@ pub(crate) fn describe(
 ) -> Result<Option<Described>> {
     let (file, damage) = TableFile::find(disk, path)?;
     let file = Arc::new(file);
+    let has_footer = file.is_as_long_as_stated()?;
     if damage.is_none() {
         match read_alone(&file, number, visit) {
             Ok(info) => {
@@ -118,7 +122,7 @@ pub(crate) fn describe(
         file_id: file.file_id,
         size: file.size,
         checksum: 0,
-        entries: u64::MAX,
+        entries: UNKNOWN_ENTRIES,
         tombstones: 0,
         min_key: Vec::new(),
         max_key: Vec::new(),
@@ -140,10 +144,14 @@ pub(crate) fn describe(
         info.tombstones = found.tombstones;
         let is_complete = found.places.is_empty() && found.entries == file.entries;
         let places = count(found.places.len()).saturating_add(found.more.places);
-        // Only a footer that checks knows how many there were.
-        let stated = damage.is_none().then_some(file.entries);
-        let least = found.entries.saturating_add(places);
-        info.entries = stated.unwrap_or_default().max(least);
+        // Only a footer that checks knows how many there were; one that does not at least shows where they end.
+        info.entries = if damage.is_none() {
+            file.entries.max(found.entries.saturating_add(places))
+        } else if found.places.is_empty() && has_footer {
+            found.entries
+        } else {
+            UNKNOWN_ENTRIES
+        };
         Some(Described {
             info,
             is_whole: false,
