@@ -16,7 +16,7 @@ use super::event::Event;
 use super::memtable::Memtable;
 use super::shortage::Shortage;
 use super::table::{Index, Table, TableInfo};
-use super::view::Sealed;
+use super::view::{Sealed, View};
 use super::{CompactionSummary, compaction, file_name, flush};
 
 /// Time from a failed flush or compaction to the next try.
@@ -361,7 +361,7 @@ impl Core {
                 self.report_failure("resuming", &error);
             }
             let view = self.view();
-            let behind = view.tables.len() >= view.options.max_tables;
+            let behind = self.is_behind(&view);
             if behind && !view.sealed.is_empty() {
                 self.tell(&Event::Stalled {
                     cause: "compaction",
@@ -386,6 +386,14 @@ impl Core {
                 return;
             }
         }
+    }
+
+    /// Whether there are so many tables that flushes wait for a merge. On a full disk, where a merge may find no room
+    /// and a flush makes some, there may be twice as many.
+    pub(super) fn is_behind(&self, view: &View) -> bool {
+        let most = view.options.max_tables;
+        let most = most.saturating_mul(if self.disk_full().is_some() { 2 } else { 1 });
+        view.tables.len() >= most
     }
 
     fn housekeeping_turn(&self, behind: bool) -> Option<Duration> {

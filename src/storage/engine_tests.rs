@@ -120,3 +120,34 @@ fn a_compaction_that_found_no_room_waits_no_longer_than_until_there_is() {
         assert!(started.elapsed() < pause / 2, "{no_room:?}");
     }
 }
+
+/// A merge that finds no room must not keep flushes, which make room, waiting.
+#[test]
+fn on_a_full_disk_flushes_wait_for_twice_as_many_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        background: false,
+        segment_size: 64 * KIB,
+        compaction_trigger: 2,
+        max_tables: TABLES,
+        ..Options::default()
+    };
+    let engine = Engine::open(Arc::new(RealDisk), dir.path(), options).unwrap();
+    let full = AtlasError::io("write", dir.path(), io::ErrorKind::StorageFull.into());
+    for (tables, behind, behind_when_full) in [
+        (TABLES - 1, false, false),
+        (TABLES, true, false),
+        (2 * TABLES - 1, true, false),
+        (2 * TABLES, true, true),
+    ] {
+        engine.core.resume();
+        while engine.core.view().tables.len() < tables {
+            engine.put(b"key", b"value").unwrap();
+            engine.flush().unwrap();
+        }
+        let view = engine.core.view();
+        assert_eq!(engine.core.is_behind(&view), behind, "{tables}");
+        engine.core.refuse_full(&full);
+        assert_eq!(engine.core.is_behind(&view), behind_when_full, "{tables}");
+    }
+}
