@@ -69,15 +69,9 @@ fn what_is_filled_is_read_and_what_is_not_is_missing() {
         "read-random",
         "read-missing",
     ];
-    let arguments = [
-        "--keys",
-        "3000",
-        "--operations",
-        "3000",
-        "--connections",
-        "7",
-    ];
-    let (exit, document) = bench(&home.address(), &[&arguments[..], &workloads].concat());
+    let flags = workloads.map(|workload| ["--workload", workload]).concat();
+    let arguments = ["--keys", "3000", "--ops", "3000", "--connections", "7"];
+    let (exit, document) = bench(&home.address(), &[&arguments[..], &flags].concat());
     assert_eq!(
         (exit, &document["ok"]),
         (0, &Value::Bool(true)),
@@ -86,8 +80,8 @@ fn what_is_filled_is_read_and_what_is_not_is_missing() {
     for (place, workload) in workloads.iter().enumerate() {
         assert_eq!(document["workloads"][place]["workload"], *workload);
     }
-    assert_eq!(figure(&document, 1, "put", "operations"), 3000);
-    assert_eq!(figure(&document, 2, "get", "operations"), 3000);
+    assert_eq!(figure(&document, 1, "put", "ops"), 3000);
+    assert_eq!(figure(&document, 2, "get", "ops"), 3000);
     assert_eq!(figure(&document, 2, "get", "missing"), 0);
     assert_eq!(figure(&document, 2, "get", "value_bytes"), 300_000);
     assert_eq!(figure(&document, 3, "get", "missing"), 3000);
@@ -113,6 +107,7 @@ fn every_key_is_filled_once_and_deleted_and_others_stay() {
             "4",
             "--pipeline",
             "9",
+            "--workload",
             "fill-random",
         ],
     );
@@ -124,10 +119,11 @@ fn every_key_is_filled_once_and_deleted_and_others_stay() {
             "500",
             "--connections",
             "4",
-            "--operations",
+            "--ops",
             "50",
             "--scan-entries",
             "20",
+            "--workload",
             "scan",
         ],
     );
@@ -136,7 +132,14 @@ fn every_key_is_filled_once_and_deleted_and_others_stay() {
     assert!((50..=1000).contains(&entries), "{entries}");
     let (exit, _) = bench(
         &home.address(),
-        &["--keys", "500", "--connections", "4", "delete"],
+        &[
+            "--keys",
+            "500",
+            "--connections",
+            "4",
+            "--workload",
+            "delete",
+        ],
     );
     assert_eq!((exit, count(&mut client)), (0, 1));
 }
@@ -144,26 +147,26 @@ fn every_key_is_filled_once_and_deleted_and_others_stay() {
 #[test]
 fn one_connection_writes_while_the_others_read() {
     let home = serve(None);
-    let arguments = [
-        "--keys",
-        "200",
-        "--operations",
-        "2000",
-        "--connections",
-        "4",
-    ];
+    let arguments = ["--keys", "200", "--ops", "2000", "--connections", "4"];
     let (exit, document) = bench(
         &home.address(),
         &[
             &arguments[..],
-            &["fill-random", "read-while-writing", "mixed"],
+            &[
+                "--workload",
+                "fill-random",
+                "--workload",
+                "read-while-writing",
+                "--workload",
+                "mixed",
+            ],
         ]
         .concat(),
     );
     assert_eq!(exit, 0, "{document}");
     for workload in [1, 2] {
-        let gets = figure(&document, workload, "get", "operations");
-        let puts = figure(&document, workload, "put", "operations");
+        let gets = figure(&document, workload, "get", "ops");
+        let puts = figure(&document, workload, "put", "ops");
         assert_eq!(gets + puts, 2000);
         assert!(gets > 0 && puts > 0, "{document}");
     }
@@ -181,7 +184,7 @@ fn a_token_is_presented_and_a_wrong_one_told() {
         let arguments = ["--keys", "100", "--connections", "2", "--token-file", file];
         bench(
             &home.address(),
-            &[&arguments[..], &["fill-random"]].concat(),
+            &[&arguments[..], &["--workload", "fill-random"]].concat(),
         )
     };
     assert_eq!(run(&right).0, 0);
@@ -200,13 +203,16 @@ fn a_server_that_is_not_there_or_goes_is_told() {
         let mut byte = [0];
         stream.read_exact(&mut byte).unwrap();
     });
-    let (exit, document) = bench(&address, &["--connections", "1", "read-random"]);
+    let (exit, document) = bench(
+        &address,
+        &["--connections", "1", "--workload", "read-random"],
+    );
     closes.join().unwrap();
     assert_eq!(
         (exit, &document["error"]["code"]),
         (5, &"unreachable".into())
     );
-    let (exit, document) = bench(&address, &["read-random"]);
+    let (exit, document) = bench(&address, &["--workload", "read-random"]);
     assert_eq!(
         (exit, &document["error"]["code"]),
         (5, &"unreachable".into())
@@ -220,9 +226,9 @@ fn wrong_use_is_told_before_anything_is_asked() {
         &["--keys", "60000000", "--key-size", "14"],
         &["--key-size", "13"],
         &["--value-size", "20-10"],
-        &["--connections", "1", "read-while-writing"],
-        &["--dialect", "redis", "scan"],
-        &["fill-everything"],
+        &["--connections", "1", "--workload", "read-while-writing"],
+        &["--dialect", "redis", "--workload", "scan"],
+        &["--workload", "fill-everything"],
     ] {
         let (exit, document) = bench("127.0.0.1:1", wrong);
         assert_eq!(exit, 2, "{wrong:?}: {document}");
@@ -269,13 +275,13 @@ fn with_a_rate_a_stall_counts_for_all_that_had_to_wait() {
         "--value-size",
         "0",
     ];
-    let rate = ["--rate", "1000", "--operations", "400", "overwrite"];
+    let rate = ["--rate", "1000", "--ops", "400", "--workload", "overwrite"];
     let (exit, document) = bench(&address, &[&arguments[..], &rate].concat());
     server.join().unwrap();
     assert_eq!(exit, 0, "{document}");
     // The first stood still for 300 ms; the about 150 that were to be sent in its first half waited for
     // more than 150 ms, more than a third of all.
-    let microseconds = document["workloads"][0]["operations"]["put"]["mean_us"]
+    let microseconds = document["workloads"][0]["operations"]["put"]["latency_us"]["mean"]
         .as_f64()
         .unwrap();
     assert!(microseconds > 75_000.0, "{microseconds}");

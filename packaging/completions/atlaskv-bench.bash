@@ -23,12 +23,16 @@ _atlaskv__bench() {
 
     case "${cmd}" in
         atlaskv__bench)
-            opts="-h -V --addr --socket --token-file --dialect --keys --key-size --value-size --distribution --reads --scan-entries --connections --pipeline --threads --rate --operations --duration --timeout --seed --format --no-progress --help --version fill-sequential fill-random overwrite read-random read-missing read-while-writing mixed scan delete"
+            opts="-h -V --workload --addr --socket --token-file --dialect --keys --key-size --value-size --distribution --reads --scan-entries --connections --pipeline --threads --rate --ops --duration --timeout --seed --format --no-progress --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --workload)
+                    COMPREPLY=($(compgen -W "fill-sequential fill-random overwrite read-random read-missing read-while-writing mixed scan delete" -- "${cur}"))
+                    return 0
+                    ;;
                 --addr)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -85,7 +89,7 @@ _atlaskv__bench() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --operations)
+                --ops)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,3 +1,12 @@
+complete -c atlaskv-bench -l workload -d 'What to do; several are done one after another' -r -f -a "fill-sequential\t'Puts every key once, in order'
+fill-random\t'Puts every key once, in random order'
+overwrite\t'Puts keys chosen at random'
+read-random\t'Gets keys chosen at random; after a fill all are found'
+read-missing\t'Gets keys that no fill puts, between those it puts'
+read-while-writing\t'Gets as read-random, while one connection puts as overwrite does'
+mixed\t'Gets and puts by the ratio of --reads'
+scan\t'Scans --scan-entries entries from keys chosen at random'
+delete\t'Deletes every key once, in random order'"
 complete -c atlaskv-bench -l addr -d 'The server\'s TCP address' -r
 complete -c atlaskv-bench -l socket -d 'The server\'s Unix socket, instead of TCP' -r -F
 complete -c atlaskv-bench -l token-file -d 'The file with the token that the daemon wants over TCP; it goes there in the clear' -r -F
@@ -14,7 +23,7 @@ complete -c atlaskv-bench -l connections -d 'Connections to the server' -r
 complete -c atlaskv-bench -l pipeline -d 'Requests in flight on each connection' -r
 complete -c atlaskv-bench -l threads -d 'Threads that drive the connections' -r
 complete -c atlaskv-bench -l rate -d 'Operations in a second, of all connections together [default: as many as are answered]' -r
-complete -c atlaskv-bench -l operations -d 'Operations of each workload [default: fills and delete: one for each key; the others run for 10 s]' -r
+complete -c atlaskv-bench -l ops -d 'Operations of each workload [default: fills and delete: one for each key; the others run for 10 s]' -r
 complete -c atlaskv-bench -l duration -d 'Seconds after which a workload ends, if it has not before' -r
 complete -c atlaskv-bench -l timeout -d 'How long an answer is waited for' -r
 complete -c atlaskv-bench -l seed -d 'The seed of keys and values: with the same one the same is asked' -r

@@ -15,6 +15,15 @@ _atlaskv-bench() {
 
     local context curcontext="$curcontext" state line
     _arguments "${_arguments_options[@]}" : \
+'*--workload=[What to do; several are done one after another]:NAME:((fill-sequential\:"Puts every key once, in order"
+fill-random\:"Puts every key once, in random order"
+overwrite\:"Puts keys chosen at random"
+read-random\:"Gets keys chosen at random; after a fill all are found"
+read-missing\:"Gets keys that no fill puts, between those it puts"
+read-while-writing\:"Gets as read-random, while one connection puts as overwrite does"
+mixed\:"Gets and puts by the ratio of --reads"
+scan\:"Scans --scan-entries entries from keys chosen at random"
+delete\:"Deletes every key once, in random order"))' \
 '--addr=[The server'\''s TCP address]:HOST:PORT:_default' \
 '--socket=[The server'\''s Unix socket, instead of TCP]:PATH:_files' \
 '(--socket)--token-file=[The file with the token that the daemon wants over TCP; it goes there in the clear]:FILE:_files' \
@@ -31,7 +40,7 @@ zipfian\:"A few keys very often (exponent 0.99), scattered over all keys"))' \
 '--pipeline=[Requests in flight on each connection]:N:_default' \
 '--threads=[Threads that drive the connections]:N:_default' \
 '--rate=[Operations in a second, of all connections together \[default\: as many as are answered\]]:N:_default' \
-'--operations=[Operations of each workload \[default\: fills and delete\: one for each key; the others run for 10 s\]]:N:_default' \
+'--ops=[Operations of each workload \[default\: fills and delete\: one for each key; the others run for 10 s\]]:N:_default' \
 '--duration=[Seconds after which a workload ends, if it has not before]:SECONDS:_default' \
 '--timeout=[How long an answer is waited for]:SECONDS:_default' \
 '--seed=[The seed of keys and values\: with the same one the same is asked]:N:_default' \
@@ -42,15 +51,6 @@ json\:"One JSON document, errors included"))' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '-V[Print version]' \
 '--version[Print version]' \
-'*::workloads -- What to do, one after another:((fill-sequential\:"Puts every key once, in order"
-fill-random\:"Puts every key once, in random order"
-overwrite\:"Puts keys chosen at random"
-read-random\:"Gets keys chosen at random; after a fill all are found"
-read-missing\:"Gets keys that no fill puts, between those it puts"
-read-while-writing\:"Gets as read-random, while one connection puts as overwrite does"
-mixed\:"Gets and puts by the ratio of --reads"
-scan\:"Scans --scan-entries entries from keys chosen at random"
-delete\:"Deletes every key once, in random order"))' \
 && ret=0
 }
 

@@ -43,10 +43,10 @@ const MOST_VALUE: usize = 16 << 20;
 type Result<T> = std::result::Result<T, Failure>;
 
 const EXAMPLES: &str = "  atlaskv-bench
-  atlaskv-bench --keys 1000000 --connections 50 --pipeline 16 fill-random read-random
-  atlaskv-bench --keys 1000000 --rate 20000 --duration 60 mixed
-  atlaskv-bench --keys 1000000 delete
-  atlaskv-bench --dialect redis --addr 127.0.0.1:6379 fill-random read-random";
+  atlaskv-bench --keys 1000000 --connections 50 --pipeline 16 --workload read-random
+  atlaskv-bench --keys 1000000 --rate 20000 --duration 60 --workload mixed
+  atlaskv-bench --keys 1000000 --workload delete
+  atlaskv-bench --dialect redis --addr 127.0.0.1:6379";
 
 /// Loads a server and tells how many operations it did in a second and how long each took.
 ///
@@ -59,8 +59,8 @@ const EXAMPLES: &str = "  atlaskv-bench
 #[derive(Debug, Parser)]
 #[command(name = TOOL, version, after_help = super::after_help(EXAMPLES), max_term_width = 100)]
 struct Arguments {
-    /// What to do, one after another
-    #[arg(value_enum, value_name = "WORKLOAD", default_values = ["fill-random", "read-random"])]
+    /// What to do; several are done one after another
+    #[arg(value_enum, long = "workload", value_name = "NAME", default_values = ["fill-random", "read-random"])]
     workloads: Vec<Workload>,
 
     /// The server's TCP address
@@ -131,7 +131,7 @@ struct Arguments {
 
     /// Operations of each workload [default: fills and delete: one for each key; the others run for 10 s]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    operations: Option<u64>,
+    ops: Option<u64>,
 
     /// Seconds after which a workload ends, if it has not before
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
@@ -238,7 +238,7 @@ fn tell(arguments: &Arguments, output: &mut Output) -> Result<()> {
         }
         ran.push(done);
     }
-    conclude(&ran, &interrupt, output)
+    conclude(arguments, &ran, &interrupt, output)
 }
 
 fn unreachable(why: &str) -> Failure {
@@ -250,7 +250,12 @@ fn documents(ran: &[Ran]) -> Value {
 }
 
 /// The document, and what did not go as it should.
-fn conclude(ran: &[Ran], interrupt: &Interrupt, output: &mut Output) -> Result<()> {
+fn conclude(
+    arguments: &Arguments,
+    ran: &[Ran],
+    interrupt: &Interrupt,
+    output: &mut Output,
+) -> Result<()> {
     if interrupt.is_asked() {
         let (signal, exit) = interrupt.signal();
         let message = format!("stopped by {signal}: the last workload is not whole");
@@ -268,13 +273,16 @@ fn conclude(ran: &[Ran], interrupt: &Interrupt, output: &mut Output) -> Result<(
     if output.is_json() {
         return output.document(object([("workloads", documents(ran))]));
     }
-    let last = ran.last().map(|ran| ran.workload);
-    if last == Some(Workload::Delete) {
+    let mut written = ran.iter().map(|ran| ran.workload);
+    let written = written.rfind(|workload| !workload.only_reads());
+    if written.is_none_or(|workload| workload == Workload::Delete) {
         return Ok(());
     }
     let prefix = String::from_utf8_lossy(PREFIX);
+    let (keys, size) = (arguments.keys, arguments.key_size);
     output.line(&format!(
-        "\nThe keys that begin with '{prefix}' stay in the server: {TOOL} --keys N delete takes them away."
+        "\nThe keys that begin with '{prefix}' stay in the server: {TOOL} --keys {keys} --key-size {size} \
+         --workload delete takes them away."
     ))
 }
 
@@ -348,7 +356,7 @@ impl Arguments {
     }
 
     fn limit(&self, workload: Workload) -> Limit {
-        let operations = self.operations.or_else(|| {
+        let operations = self.ops.or_else(|| {
             (self.duration.is_none() && workload.takes_every_key_once()).then_some(self.keys)
         });
         let duration = self.duration.map(Duration::from_secs);

@@ -6,6 +6,7 @@ use std::io::Write;
 use clap::ValueEnum;
 use memchr::memchr;
 
+use super::workload::PREFIX;
 use crate::protocol::opcode::status;
 use crate::protocol::{CONNECTION_ID, DEFAULT_MAX_FRAME_SIZE, Request, Response, frame};
 
@@ -81,7 +82,7 @@ fn request(operation: Operation<'_>) -> Request<'_> {
         Operation::Scan { from, entries } => Request::ScanOpen {
             from: Some(from),
             to: None,
-            prefix: &[],
+            prefix: PREFIX,
             reverse: false,
             limit: u64::from(entries),
             max_entries: entries,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::figures::{Figures, KindFigures};
 use super::workload::Workload;
-use crate::cli::json::object;
+use crate::cli::json::{Object, object};
 use crate::cli::words::counted;
 
 /// What ran, and what came of it.
@@ -87,32 +87,39 @@ impl Ran {
 
     pub(super) fn document(&self) -> Value {
         let mut operations = Map::new();
+        let mut all = KindFigures::default();
         for (kind, figures) in &self.figures.kinds {
-            let mut document = object([
-                ("operations", figures.operations().into()),
-                (
-                    "per_second",
-                    rounded(self.per_second(figures.operations())).into(),
-                ),
-                ("mean_us", rounded(figures.latencies.mean() / 1000.0).into()),
-                ("missing", figures.missing.into()),
-                ("entries", figures.entries.into()),
-                ("value_bytes", figures.bytes.into()),
-            ]);
-            for (name, percent) in PERCENTILES {
-                let name = format!("{}_us", name.replace('.', "_"));
-                let microseconds = microseconds(figures.percentile_ns(percent));
-                document.insert(name, rounded(microseconds).into());
-            }
+            all.add(figures);
+            let mut document = self.done(figures);
+            document.insert("missing".to_owned(), figures.missing.into());
+            document.insert("entries".to_owned(), figures.entries.into());
+            document.insert("value_bytes".to_owned(), figures.bytes.into());
             operations.insert(kind.name().to_owned(), document.into());
         }
-        json!({
-            "workload": self.workload.name(),
-            "seconds": self.figures.took.as_secs_f64(),
-            "per_second": rounded(self.per_second(self.figures.answered())),
-            "operations": operations,
-            "refused": self.figures.refused,
-        })
+        let mut document = self.done(&all);
+        document.extend(object([
+            ("workload", self.workload.name().into()),
+            ("seconds", self.figures.took.as_secs_f64().into()),
+            ("errors", self.figures.refused.values().sum::<u64>().into()),
+            ("errors_by_name", json!(self.figures.refused)),
+            ("operations", operations.into()),
+        ]));
+        document.into()
+    }
+
+    /// What was done, errors not counted.
+    fn done(&self, figures: &KindFigures) -> Object {
+        let mut latency = object([("mean", rounded(figures.latencies.mean() / 1000.0).into())]);
+        for (name, percent) in PERCENTILES {
+            let microseconds = microseconds(figures.percentile_ns(percent));
+            latency.insert(name.replace('.', ""), rounded(microseconds).into());
+        }
+        let rate = self.per_second(figures.operations());
+        object([
+            ("ops", figures.operations().into()),
+            ("ops_per_second", rounded(rate).into()),
+            ("latency_us", latency.into()),
+        ])
     }
 
     fn per_second(&self, number: u64) -> f64 {
@@ -191,11 +198,14 @@ mod tests {
     fn programs_see_the_same() {
         let document = ran().document();
         let gets = &document["operations"]["get"];
-        assert_eq!(gets["operations"], 101);
-        assert_eq!(gets["per_second"], 50.5);
-        assert_eq!(gets["p50_us"], 50.0);
+        assert_eq!(gets["ops"], 101);
+        assert_eq!(gets["ops_per_second"], 50.5);
+        assert_eq!(gets["latency_us"]["p50"], 50.0);
         assert_eq!(gets["missing"], 1);
-        assert_eq!(document["refused"]["busy"], 1);
-        assert_eq!(document["per_second"], 51.0);
+        assert_eq!(document["errors"], 1);
+        assert_eq!(document["errors_by_name"]["busy"], 1);
+        // What was refused is not done.
+        assert_eq!(document["ops_per_second"], 50.5);
+        assert_eq!(document["latency_us"]["p999"], 900.1);
     }
 }

@@ -98,6 +98,14 @@ impl Workload {
         }
     }
 
+    /// Whether it leaves the server's data as it is.
+    pub(super) fn only_reads(self) -> bool {
+        matches!(
+            self,
+            Workload::ReadRandom | Workload::ReadMissing | Workload::Scan
+        )
+    }
+
     /// Whether it ends when every key had its turn, unless it is told otherwise.
     pub(super) fn takes_every_key_once(self) -> bool {
         matches!(
