@@ -46,6 +46,17 @@ pub(super) fn duration_s(number: u64) -> String {
     }
 }
 
+/// A number for figures, which need no more digits than a floating-point number has.
+pub(super) fn float(number: u64) -> f64 {
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_precision_loss,
+        reason = "the lost digits are noise"
+    )]
+    let float = number as f64;
+    float
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,8 @@
 //! keeps up or not, and a latency is counted from that time: a server that stalls is charged with every request
 //! that had to wait, not with the one that was under way ("coordinated omission", Tene 2013).
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -84,8 +86,8 @@ pub(super) fn connect(load: &Load) -> Result<Vec<Connection>, String> {
     (0..load.connections).map(open).collect()
 }
 
-/// Runs a task to its limit, and leaves the connections for the next. `told` learns now and then how many operations were answered, and says
-/// whether to go on.
+/// Runs a task to its limit, and leaves the connections for the next. `told` learns now and then how many
+/// operations were answered, and says whether to go on.
 pub(super) fn run(
     load: &Load,
     task: Task,
@@ -171,7 +173,7 @@ struct Driver<'a> {
     gap: Option<Duration>,
     shared: &'a Shared,
     chooser: Chooser,
-    poll: std::os::fd::OwnedFd,
+    poll: OwnedFd,
     connections: Vec<Connection>,
     in_flight: usize,
     /// When the next request is to be sent, with a rate.
@@ -194,11 +196,10 @@ impl<'a> Driver<'a> {
         connections: Vec<Connection>,
         thread: usize,
     ) -> Result<Driver<'a>, String> {
-        let failed = |errno: Errno| format!("epoll: {}", std::io::Error::from(errno));
-        let poll = epoll::create(CreateFlags::CLOEXEC).map_err(failed)?;
+        let poll = epoll::create(CreateFlags::CLOEXEC).map_err(not_polled)?;
         for (place, connection) in connections.iter().enumerate() {
             let data = EventData::new_u64(count(place));
-            epoll::add(&poll, connection, data, EventFlags::IN).map_err(failed)?;
+            epoll::add(&poll, connection, data, EventFlags::IN).map_err(not_polled)?;
         }
         let threads = count(load.threads.clamp(1, load.connections.max(1)));
         let gap = load.rate.map(|rate| {
@@ -239,7 +240,7 @@ impl<'a> Driver<'a> {
             let patience = self.patience();
             match epoll::wait(&self.poll, spare_capacity(&mut events), Some(&patience)) {
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(format!("epoll: {}", std::io::Error::from(errno))),
+                Err(errno) => return Err(not_polled(errno)),
             }
             for event in events.drain(..) {
                 let place = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
@@ -427,7 +428,11 @@ impl<'a> Driver<'a> {
             EventFlags::IN | EventFlags::OUT
         };
         let data = EventData::new_u64(count(place));
-        epoll::modify(&self.poll, &*connection, data, wanted)
-            .map_err(|errno| format!("epoll: {}", std::io::Error::from(errno)))
+        epoll::modify(&self.poll, &*connection, data, wanted).map_err(not_polled)
     }
+}
+
+/// Why the sockets cannot be waited for.
+fn not_polled(errno: Errno) -> String {
+    format!("epoll: {}", io::Error::from(errno))
 }

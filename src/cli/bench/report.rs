@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::figures::{Figures, KindFigures};
 use super::workload::Workload;
 use crate::cli::json::{Object, object};
-use crate::cli::words::counted;
+use crate::cli::words::{counted, float};
 
 /// What ran, and what came of it.
 pub(super) struct Ran {
@@ -138,16 +138,6 @@ fn microseconds(nanoseconds: u64) -> f64 {
 
 fn rounded(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
-}
-
-fn float(number: u64) -> f64 {
-    #[expect(
-        clippy::as_conversions,
-        clippy::cast_precision_loss,
-        reason = "a figure for people: the lost digits are noise"
-    )]
-    let float = number as f64;
-    float
 }
 
 #[cfg(test)]

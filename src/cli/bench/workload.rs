@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution as _, Zipf};
 
 use super::dialect::Operation;
+use crate::cli::words::float;
 
 /// The exponent of the Zipfian distribution, as YCSB has it.
 const ZIPF_EXPONENT: f64 = 0.99;
@@ -147,7 +148,7 @@ impl Chooser {
         let zipf = match data.distribution {
             Distribution::Uniform => None,
             // Only a number of keys below one or an exponent below zero is refused.
-            Distribution::Zipfian => Zipf::new(as_float(data.keys), ZIPF_EXPONENT).ok(),
+            Distribution::Zipfian => Zipf::new(float(data.keys), ZIPF_EXPONENT).ok(),
         };
         // Half of it random, half of it not: as compressible as the values that other stores are
         // measured with.
@@ -221,16 +222,6 @@ impl Chooser {
             }
         }
     }
-}
-
-fn as_float(number: u64) -> f64 {
-    #[expect(
-        clippy::as_conversions,
-        clippy::cast_precision_loss,
-        reason = "a distribution over so many keys does not see the lost digits"
-    )]
-    let float = number as f64;
-    float
 }
 
 /// The prefix, and the number in decimal digits, padded with zeros to the key's size.

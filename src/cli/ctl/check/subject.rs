@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Status;
 use super::range::Range;
 use crate::cli::ctl::figures::Figures;
-use crate::cli::words::{counted, size};
+use crate::cli::words::{counted, float, size};
 use crate::cli::{Failure, files};
 use crate::client::Client;
 
@@ -216,14 +216,6 @@ impl Measured {
 fn per_cent(part: u64, whole: u64) -> f64 {
     let tenths = u128::from(part) * 1000 / u128::from(whole.max(1));
     float(u64::try_from(tenths).unwrap_or(u64::MAX)) / 10.0
-}
-
-#[expect(
-    clippy::as_conversions,
-    reason = "what is judged needs no more digits than a floating-point number has"
-)]
-fn float(number: u64) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]
