@@ -15,6 +15,7 @@
 
 use super::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -225,6 +226,9 @@ impl Core {
         self.durability.check()?;
         next.generation += 1;
         next.durable_lsn = next.durable_lsn.max(self.durability.durable());
+        let announced = std::mem::take(&mut next.obsolete);
+        let obsolete = announced.into_iter().filter(|name| !next.is_live(name));
+        next.obsolete = obsolete.collect();
         if let Err(error) = next.store(&*self.disk, &self.dir) {
             if error.leaves_outcome_open() {
                 self.durability.stop_writing(&error);
@@ -244,9 +248,10 @@ impl Core {
         self.manifest().manifest.take_file_number()
     }
 
-    /// Gives a finished table its name, durably, and opens it.
+    /// Gives a finished table its name, durably, and opens it. Until a manifest names it, it is obsolete: after a
+    /// power cut in between it is no stray, which would be kept in the room that the next start may need.
     pub(crate) fn adopt_table(&self, info: &TableInfo, index: Index) -> Result<Arc<Table>> {
-        self.durability.check()?;
+        self.announce(file_name::table(info.number))?;
         let temporary = table::temporary_path(&self.dir, info.number);
         let path = table::path(&self.dir, info.number);
         disk::give_name(&*self.disk, &temporary, &path)?;
@@ -256,6 +261,14 @@ impl Core {
             return Err(error);
         }
         Table::open_indexed(&*self.disk, &self.dir, info, index)
+    }
+
+    /// Makes it durable that a file of this name may be deleted, until a manifest names it as live.
+    fn announce(&self, name: String) -> Result<()> {
+        let mut installed = self.manifest();
+        let mut next = installed.manifest.clone();
+        next.obsolete.insert(name);
+        self.install(&mut installed, next)
     }
 
     /// Removes files that the durable manifest lists as obsolete. What cannot be removed now, the next
@@ -281,10 +294,19 @@ impl Core {
 
     /// Removes what a failed task left of a table that no manifest names.
     pub(crate) fn discard_table(&self, number: u64) {
-        if self.durability.check().is_ok() {
-            // It may be there under either name, or not at all; recovery takes care of the rest.
-            let _ = self.disk.remove(&self.dir.join(file_name::table(number)));
-            let _ = table::remove_temporary(&*self.disk, &self.dir, number);
+        if self.durability.check().is_err() {
+            return;
+        }
+        // It may be there under either name, or not at all; recovery takes care of the rest.
+        let _ = table::remove_temporary(&*self.disk, &self.dir, number);
+        let name = file_name::table(number);
+        let is_gone = match self.disk.remove(&self.dir.join(&name)) {
+            Ok(()) => true,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        let mut installed = self.manifest();
+        if is_gone && installed.manifest.obsolete.contains(&name) {
+            installed.removed.push(name);
         }
     }
 

@@ -9,7 +9,7 @@
 //! 4. A new manifest opens the next epoch: it names the new tables and the new segment, lists the old
 //!    segments as obsolete, and lists the moves to quarantine. It is the one point of no return. Until then
 //!    the old manifest lists the new files as obsolete.
-//! 5. Moves and deletions follow; they can be repeated.
+//! 5. Deletions and moves follow; they can be repeated.
 //!
 //! On a disk that has no room for this, room is made first ([`relief`]), by steps of the same kind.
 //!
@@ -480,15 +480,16 @@ impl<'a> Recovery<'a> {
         new_segment(self.disk, self.dir, &small, &mut self.manifest)
     }
 
-    /// Does the moves and deletions that the durable manifest lists.
+    /// Does the deletions and moves that the durable manifest lists.
     fn clean_up(&mut self) -> Result<()> {
-        quarantine::move_files(self.disk, self.dir, &self.manifest.moves)?;
+        // Deletions first: a move may need room, for the quarantine's directory.
         for name in &self.manifest.obsolete {
             let path = self.dir.join(name);
             self.disk
                 .remove(&path)
                 .map_err(|error| AtlasError::io("remove", &path, error))?;
         }
+        quarantine::move_files(self.disk, self.dir, &self.manifest.moves)?;
         if !self.manifest.moves.is_empty() || !self.manifest.obsolete.is_empty() {
             self.disk
                 .sync_dir(self.dir)

@@ -5,7 +5,7 @@ use std::path::Path;
 use atlaskv::storage::{AtlasError, Disk, Options};
 
 use crate::damage::{self, check_contents, first, flip, interval, log_of, refusal, with_tables};
-use crate::sim_disk::{Loss, SimDisk};
+use crate::sim_disk::{CallKind, Errno, Fault, Loss, SimDisk};
 use crate::store::{self, DIR, path};
 
 #[test]
@@ -171,4 +171,24 @@ fn a_number_that_no_store_reaches_is_not_taken_up() {
             assert!(!is_ours || digits <= 12, "{}", file.display());
         }
     }
+}
+
+/// On a full disk quarantine may find no room: what gives some is removed before that.
+#[test]
+fn what_is_obsolete_goes_before_strays_are_moved() {
+    let (disk, model) = log_of(&interval(), 5, 5, 100);
+    disk.put_file(&path("notes.txt"), b"a stranger's");
+    let segments = store::segments(&disk);
+    let whole = disk.copy();
+    drop(store::open(&whole, &interval()).unwrap());
+    let trace = whole.trace();
+    let made = trace.iter().find(|call| call.kind == CallKind::CreateDir);
+    disk.fail_at(made.unwrap().number, Fault::Fail(Errno::Full));
+    let refused = store::open(&disk, &interval());
+    assert!(matches!(refused, Err(AtlasError::Io { .. })), "{refused:?}");
+    let left = store::segments(&disk);
+    assert!(segments.iter().all(|segment| !left.contains(segment)));
+    let engine = store::open(&disk, &interval()).unwrap();
+    check_contents(&engine, &model, "with room again");
+    assert_eq!(engine.quarantine_list().unwrap().len(), 1);
 }
