@@ -14,16 +14,15 @@ use super::durability::QUIET;
 use super::error::{AtlasError, Result};
 use super::event::Event;
 use super::memtable::Memtable;
-use super::shortage::Shortage;
 use super::table::{Index, Table, TableInfo};
 use super::view::{Sealed, View};
 use super::{CompactionSummary, compaction, file_name, flush};
 
 /// Time from a failed flush or compaction to the next try.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// The longest such time between compactions: one that meets a damaged table reads everything up to it
 /// each time, one that finds no room writes all that there is, and both fail again.
-const LONGEST_RETRY: Duration = Duration::from_secs(300);
+pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(300);
 /// Time between two looks at idle scans and at a full disk.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
@@ -136,62 +135,49 @@ impl Core {
         Ok(())
     }
 
-    /// Merges the tables that the policy chooses. `false`: there is nothing to merge.
+    /// Merges the tables that the policy chooses. `false`: there is nothing to merge, or no room for it.
     pub(crate) fn compact_once(&self) -> Result<bool> {
         let _turn = lock(&self.compacting);
-        // Not while there is room for puts: a merge that is too large would only take it from them, and that it
-        // finds no room is not yet a full disk.
-        if self.disk_full().is_none() {
-            return self.try_compact();
-        }
-        self.merge_with_reserve(|| self.try_compact())
-            .map_err(|error| self.told_as_full(error))
-    }
-
-    /// How things stand for a compaction that found no room.
-    fn shortage(&self) -> Shortage {
         let view = self.view();
-        let infos = view.tables.iter().map(|table| table.info().clone());
-        let infos: Vec<TableInfo> = infos.collect();
-        let (trigger, most) = (view.options.compaction_trigger, view.options.max_tables);
-        let range = compaction::choose(&infos, trigger, most).unwrap_or_default();
-        let wanted = infos.get(range).unwrap_or_default();
-        Shortage::new(
-            self.disk_full().is_some(),
-            self.disk.free_space(&self.dir).ok().flatten(),
-            wanted.iter().map(|info| info.size).sum(),
-        )
-    }
-
-    /// Waits before the next try of a compaction, which found no room if there was a `shortage`: no longer
-    /// than until that is over.
-    pub(super) fn pause_compactions(&self, most: Duration, shortage: Option<Shortage>) -> Wake {
-        let Some(shortage) = shortage else {
-            return self.compact_bell.pause(most);
-        };
-        let until = Instant::now() + most;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let wake = self.compact_bell.pause(left.min(HOUSEKEEPING));
-            let is_over = left <= HOUSEKEEPING || shortage.is_over(self.shortage());
-            if wake == Wake::Stop || is_over {
-                return wake;
-            }
-        }
-    }
-
-    fn try_compact(&self) -> Result<bool> {
-        let view = self.view();
+        let limit = self.merge_limit();
         let infos: Vec<TableInfo> = view
             .tables
             .iter()
             .map(|table| table.info().clone())
             .collect();
-        let options = &view.options;
-        match compaction::choose(&infos, options.compaction_trigger, options.max_tables) {
-            Some(range) => self.merge(&view.tables, range, &|| true).map(|_| true),
+        let (trigger, most) = (view.options.compaction_trigger, view.options.max_tables);
+        let chosen = compaction::choose(&infos, (trigger, most), limit.unwrap_or(u64::MAX));
+        let bytes = chosen
+            .as_ref()
+            .map_or(0, |range| compaction::bytes(&infos, range));
+        let merged = match chosen {
+            Some(range) => self
+                .merge_as_room_allows(&view.tables, range, &|| true)
+                .map(|_| true),
             None => Ok(false),
+        };
+        match &merged {
+            Err(error) if error.is_out_of_space() => self.note_shortage(bytes, error),
+            Ok(_) if limit.is_none() => self.end_shortage(),
+            _ => {}
         }
+        merged
+    }
+
+    /// Merges a range of tables, on a full disk in what is held back. Not while there is room for puts: a merge that
+    /// is too large would only take it from them, and that it finds no room is not yet a full disk.
+    fn merge_as_room_allows(
+        &self,
+        tables: &[Arc<Table>],
+        range: Range<usize>,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<(u64, u64)> {
+        let merge = || self.merge(tables, range.clone(), wanted);
+        if self.disk_full().is_none() {
+            return merge();
+        }
+        self.merge_with_reserve(merge)
+            .map_err(|error| self.told_as_full(error))
     }
 
     /// Merges all tables into one, as long as `wanted` says so: `Closed` when it was not any more.
@@ -213,8 +199,7 @@ impl Core {
                 .sum();
             if view.tables.len() > 1 || tombstones > 0 {
                 let all = 0..view.tables.len();
-                let merged =
-                    self.merge_with_reserve(|| self.merge(&view.tables, all.clone(), wanted))?;
+                let merged = self.merge_as_room_allows(&view.tables, all, wanted)?;
                 (summary.tombstones_dropped, summary.shadowed_dropped) = merged;
             }
         }
@@ -363,9 +348,7 @@ impl Core {
             let view = self.view();
             let behind = self.is_behind(&view);
             if behind && !view.sealed.is_empty() {
-                self.tell(&Event::Stalled {
-                    cause: "compaction",
-                });
+                self.tell_behind();
             }
             let more = if behind {
                 Ok(false)
@@ -388,12 +371,30 @@ impl Core {
         }
     }
 
-    /// Whether there are so many tables that flushes wait for a merge. On a full disk, where a merge may find no room
-    /// and a flush makes some, there may be twice as many.
+    /// Whether there are so many tables that flushes wait for a merge. Where a merge may find no room, there may be
+    /// twice as many: on a full disk, where a flush makes some, and while one has found none.
     pub(super) fn is_behind(&self, view: &View) -> bool {
         let most = view.options.max_tables;
-        let most = most.saturating_mul(if self.disk_full().is_some() { 2 } else { 1 });
-        view.tables.len() >= most
+        let is_short = self.disk_full().is_some() || self.shortage().is_some();
+        view.tables.len() >= most.saturating_mul(if is_short { 2 } else { 1 })
+    }
+
+    /// Whether flushes wait for a merge that finds no room.
+    pub(super) fn is_out_of_merges(&self, view: &View) -> bool {
+        self.shortage().is_some() && self.is_behind(view)
+    }
+
+    /// Flushes wait for a merge. When that finds no room, the disk is full for whoever writes.
+    fn tell_behind(&self) {
+        match self.shortage() {
+            Some(shortage) => {
+                let reason = shortage.reason;
+                self.refuse_full(&AtlasError::DiskFull { reason });
+            }
+            None => self.tell(&Event::Stalled {
+                cause: "compaction",
+            }),
+        }
     }
 
     fn housekeeping_turn(&self, behind: bool) -> Option<Duration> {
@@ -412,14 +413,20 @@ impl Core {
             }
             wake = match compacted {
                 Ok(true) => Wake::Rung,
-                Ok(false) => self.compact_bell.wait(None),
+                Ok(false) => {
+                    let look = self.shortage().map(|_| HOUSEKEEPING);
+                    self.compact_bell.wait(look)
+                }
                 Err(_) if self.compact_bell.is_stopping() => Wake::Stop,
                 Err(error) => {
                     self.report_failure("a compaction", &error);
-                    let shortage = error.is_out_of_space().then(|| self.shortage());
+                    if error.is_out_of_space() {
+                        // There may be room for less, at once.
+                        continue;
+                    }
                     let pause = retry;
                     retry = pause.saturating_mul(2).min(LONGEST_RETRY);
-                    self.pause_compactions(pause, shortage)
+                    self.compact_bell.pause(pause)
                 }
             };
         }

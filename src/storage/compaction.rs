@@ -12,7 +12,8 @@
 //!    the largest newer one in the run. Where no such run is left, sizes double at least every
 //!    `trigger - 1` tables towards the oldest, so their number grows with the logarithm of the bytes.
 //!
-//! Should there be `max_tables` all the same, the cheapest `trigger` neighbours are merged.
+//! Should there be `max_tables` all the same, the cheapest `trigger` neighbours are merged. What is too large for
+//! the room that there is is passed over.
 
 use std::ops::Range;
 use std::path::Path;
@@ -26,24 +27,32 @@ use super::table::{
 };
 
 /// Which tables to merge now: a range of `tables`, which are given newest first and without gaps in
-/// age. `None`: nothing is worth it.
+/// age, and of no more than `most_bytes`. `None`: nothing is worth it.
 pub(crate) fn choose(
     tables: &[TableInfo],
-    trigger: usize,
-    max_tables: usize,
+    (trigger, max_tables): (usize, usize),
+    most_bytes: u64,
 ) -> Option<Range<usize>> {
-    if wastes_space(tables) {
-        return Some(0..tables.len());
+    let fits = |range: &Range<usize>| bytes(tables, range) <= most_bytes;
+    let all = 0..tables.len();
+    if wastes_space(tables) && fits(&all) {
+        return Some(all);
     }
     let trigger = trigger.max(2);
-    (0..tables.len())
-        .map(|start| run(tables, start))
-        .find(|run| run.len() >= trigger)
+    all.map(|start| run(tables, start))
+        .find(|run| run.len() >= trigger && fits(run))
         .or_else(|| {
             (tables.len() >= max_tables)
                 .then(|| cheapest(tables, trigger))
                 .flatten()
+                .filter(fits)
         })
+}
+
+/// What a range of tables takes.
+pub(crate) fn bytes(tables: &[TableInfo], range: &Range<usize>) -> u64 {
+    let tables = tables.get(range.clone()).unwrap_or_default();
+    tables.iter().map(|table| table.size).sum()
 }
 
 /// The space rule.
@@ -76,12 +85,9 @@ fn run(tables: &[TableInfo], start: usize) -> Range<usize> {
 
 /// The `length` neighbours of the fewest bytes.
 fn cheapest(tables: &[TableInfo], length: usize) -> Option<Range<usize>> {
-    let bytes = |window: &[TableInfo]| window.iter().map(|table| table.size).sum::<u64>();
-    let (start, _) = tables
-        .windows(length)
-        .enumerate()
-        .min_by_key(|(_, window)| bytes(window))?;
-    Some(start..start + length)
+    let starts = 0..(tables.len() + 1).saturating_sub(length);
+    let windows = starts.map(|start| start..start + length);
+    windows.min_by_key(|window| bytes(tables, window))
 }
 
 /// What a merge is to write.

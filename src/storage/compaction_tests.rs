@@ -59,7 +59,7 @@ impl Simulation {
         loop {
             let infos: Vec<TableInfo> = self.tables.iter().map(info).collect();
             self.most_tables = self.most_tables.max(infos.len());
-            let Some(range) = choose(&infos, trigger, max_tables) else {
+            let Some(range) = choose(&infos, (trigger, max_tables), u64::MAX) else {
                 return;
             };
             assert!(
@@ -195,8 +195,8 @@ fn the_most_tables_force_a_merge() {
             ..info(&Simulated::new())
         })
         .collect();
-    assert_eq!(choose(&tables[..30], 4, 32), None);
-    assert_eq!(choose(&tables[..31], 4, 31), Some(0..4));
+    assert_eq!(choose(&tables[..30], (4, 32), u64::MAX), None);
+    assert_eq!(choose(&tables[..31], (4, 31), u64::MAX), Some(0..4));
 }
 
 fn open_all(dir: &Path, models: &[Model]) -> Vec<Arc<Table>> {

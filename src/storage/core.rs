@@ -8,7 +8,7 @@
 //! | 4 | `view` | which view is the present one | swapping or copying an `Arc` |
 //! | 5 | a memtable's map | its entries | one write, one look-up, one batch of a cursor |
 //! | 6 | `reserve` | the room held back | making or removing its file |
-//! | 7 | `durability`, snapshots, scans, `disk_full`, `closing` | progress and registries | a few instructions |
+//! | 7 | `durability`, snapshots, scans, `disk_full`, `shortage`, `closing` | progress and registries | a few instructions |
 //!
 //! A lock is only ever taken while locks of smaller numbers are held. No lock is held while the log is
 //! synced for a waiter, and none between the pages of a scan.
@@ -29,6 +29,7 @@ use super::options::EventSink;
 use super::progress::Gauge;
 use super::reserve::Reserve;
 use super::scan::{Scans, Snapshots};
+use super::shortage::Shortage;
 use super::table::{self, Index, Table, TableInfo};
 use super::view::View;
 use super::write::Writer;
@@ -97,6 +98,8 @@ pub(crate) struct Core {
     pub(crate) scans: Arc<Scans>,
     pub(crate) reserve: Reserve,
     disk_full: Mutex<Option<String>>,
+    /// Of the last merge, when it found no room.
+    pub(super) shortage: Mutex<Option<Shortage>>,
     pub(crate) counters: Counters,
     pub(crate) closed: AtomicBool,
     /// How far the final flush is, in bytes of memory, while the store is being closed.
@@ -166,6 +169,7 @@ impl Core {
             scans: Arc::default(),
             reserve: Reserve::new(recovered.held, &options),
             disk_full: Mutex::default(),
+            shortage: Mutex::default(),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
             closing: Mutex::default(),
@@ -317,10 +321,7 @@ impl Core {
 
     /// Notes that something could not grow, and returns the error for whoever wanted it to.
     pub(crate) fn refuse_full(&self, error: &AtlasError) -> AtlasError {
-        let reason = match error {
-            AtlasError::DiskFull { reason } => reason.clone(),
-            other => other.to_string(),
-        };
+        let reason = error.reason_of_full();
         if lock(&self.disk_full).replace(reason.clone()).is_none() {
             self.tell(&Event::DiskFull {
                 reason: reason.clone(),

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::storage::KIB;
-use crate::storage::bell::Wake;
 use crate::storage::disk::RealDisk;
-use crate::storage::shortage::Shortage;
+use crate::storage::shortage::{Room, Shortage};
 
 const TABLES: usize = 4;
+
+/// The longest pause of a merge that found no room.
+const LONG: Duration = Duration::from_secs(300);
 
 /// What a table holds of a key.
 const STATES: usize = 3;
@@ -108,16 +110,28 @@ fn deleted_keys_stay_deleted_whichever_tables_are_merged() {
 #[test]
 fn a_compaction_that_found_no_room_waits_no_longer_than_until_there_is() {
     let dir = tempfile::tempdir().unwrap();
-    let engine = open(dir.path());
-    for no_room in [
-        Shortage::new(true, None, 0),
-        Shortage::new(false, Some(0), 1),
+    let options = Options {
+        background: false,
+        segment_size: 64 * KIB,
+        compaction_trigger: 2,
+        ..Options::default()
+    };
+    let engine = Engine::open(Arc::new(RealDisk), dir.path(), options).unwrap();
+    let core = &engine.core;
+    let no_room = |is_full, free| Shortage::new(String::new(), 1, Room { is_full, free }, LONG);
+    for (shortage, waits) in [
+        (no_room(true, None), false),
+        (no_room(false, Some(0)), false),
+        (no_room(false, None), true),
     ] {
-        let pause = Duration::from_secs(300);
-        let started = std::time::Instant::now();
-        let wake = engine.core.pause_compactions(pause, Some(no_room));
-        assert_eq!(wake, Wake::Late);
-        assert!(started.elapsed() < pause / 2, "{no_room:?}");
+        for _ in 0..2 {
+            engine.put(b"key", b"value").unwrap();
+            engine.flush().unwrap();
+        }
+        let what = format!("{shortage:?}");
+        *lock(&core.shortage) = Some(shortage);
+        assert_eq!(core.compact_once().unwrap(), !waits, "{what}");
+        assert_eq!(core.shortage().is_some(), waits, "{what}");
     }
 }
 
@@ -134,6 +148,10 @@ fn on_a_full_disk_flushes_wait_for_twice_as_many_tables() {
     };
     let engine = Engine::open(Arc::new(RealDisk), dir.path(), options).unwrap();
     let full = AtlasError::io("write", dir.path(), io::ErrorKind::StorageFull.into());
+    let no_room = Room {
+        is_full: false,
+        free: None,
+    };
     for (tables, behind, behind_when_full) in [
         (TABLES - 1, false, false),
         (TABLES, true, false),
@@ -149,5 +167,11 @@ fn on_a_full_disk_flushes_wait_for_twice_as_many_tables() {
         assert_eq!(engine.core.is_behind(&view), behind, "{tables}");
         engine.core.refuse_full(&full);
         assert_eq!(engine.core.is_behind(&view), behind_when_full, "{tables}");
+        // The same while the last merge found no room on a disk that does not count as full.
+        engine.core.resume();
+        let shortage = Shortage::new(String::new(), 1, no_room, LONG);
+        *lock(&engine.core.shortage) = Some(shortage);
+        assert_eq!(engine.core.is_behind(&view), behind_when_full, "{tables}");
+        engine.core.end_shortage();
     }
 }

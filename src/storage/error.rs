@@ -308,6 +308,14 @@ impl AtlasError {
         }
     }
 
+    /// What a full disk is told with.
+    pub(crate) fn reason_of_full(&self) -> String {
+        match self {
+            AtlasError::DiskFull { reason } => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether nothing is broken: there is no room, the file system takes no writes, or whoever asks may
     /// not do this.
     pub(crate) fn is_refusal(&self) -> bool {

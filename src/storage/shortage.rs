@@ -1,50 +1,167 @@
-//! A compaction that found no room: when it is worth another try before its pause is over.
+//! A merge that found no room: what is merged instead, and when it is worth another try.
+//!
+//! Each try writes all that is free before it fails. So it comes after a pause, which grows, or when what stood in
+//! its way is gone; until then only merges of much less are made.
 
-/// How things stand for such a compaction.
+use std::time::{Duration, Instant};
+
+use super::background::{LONGEST_RETRY, RETRY};
+use super::core::{Core, lock};
+use super::error::AtlasError;
+
+/// How things stand for a merge.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shortage {
+pub(crate) struct Room {
     /// The disk counts as full.
-    is_full: bool,
-    /// Less is free than what is to be merged takes.
-    is_short: bool,
+    pub(crate) is_full: bool,
+    /// Bytes that are free, if the disk says that.
+    pub(crate) free: Option<u64>,
+}
+
+/// What is known of a merge that found no room.
+#[derive(Debug, Clone)]
+pub(crate) struct Shortage {
+    /// What it was told.
+    pub(crate) reason: String,
+    /// Bytes that its tables take.
+    bytes: u64,
+    /// The disk counted as full.
+    was_full: bool,
+    /// Less was free than its tables take.
+    was_short: bool,
+    pause: Duration,
+    /// When its pause is over.
+    again: Instant,
 }
 
 impl Shortage {
-    /// Of bytes: what is free, if the disk says that, and what the tables take that are `wanted`.
-    pub(crate) fn new(is_full: bool, free: Option<u64>, wanted: u64) -> Shortage {
+    /// A merge of tables of so many bytes found no room; how things stand after it.
+    pub(crate) fn new(reason: String, bytes: u64, room: Room, pause: Duration) -> Shortage {
         Shortage {
-            is_full,
-            is_short: free.is_some_and(|free| free < wanted),
+            reason,
+            bytes,
+            was_full: room.is_full,
+            was_short: is_short(room, bytes),
+            pause,
+            again: Instant::now() + pause,
         }
+    }
+
+    /// The pause of a merge that finds no room after this one, at most `longest`: only another try of the same
+    /// makes it longer.
+    pub(crate) fn next_pause(&self, bytes: u64, longest: Duration) -> Duration {
+        if bytes < self.bytes {
+            return self.pause;
+        }
+        self.pause.saturating_mul(2).min(longest)
+    }
+
+    /// Bytes that the tables of a merge may take now; `None`: it is worth another try, whatever they take.
+    pub(crate) fn limit(&self, now: Room) -> Option<u64> {
+        if self.again <= Instant::now() || self.is_over(now) {
+            return None;
+        }
+        // Half at most: with less, each of many a little smaller would fail too.
+        let half = self.bytes / 2;
+        Some(now.free.map_or(half, |free| free.min(half)))
     }
 
     /// Whether there is room `now`, where there was none. What did not stand in the way then (a quota hides what
     /// is free, what is merged may take less than it took) says nothing.
-    pub(crate) fn is_over(self, now: Shortage) -> bool {
-        (self.is_full && !now.is_full) || (self.is_short && !now.is_short)
+    fn is_over(&self, now: Room) -> bool {
+        let is_gone = self.was_short || (self.was_full && !now.is_full);
+        is_gone && !is_short(now, self.bytes)
     }
+}
+
+impl Core {
+    /// Whether, and how, the last merge found no room.
+    pub(super) fn shortage(&self) -> Option<Shortage> {
+        lock(&self.shortage).clone()
+    }
+
+    /// Bytes that the tables of a merge may take now; `None`: no matter.
+    pub(super) fn merge_limit(&self) -> Option<u64> {
+        let shortage = self.shortage()?;
+        shortage.limit(self.room())
+    }
+
+    /// A merge of tables of so many bytes ended with `error`: there was no room for it.
+    pub(super) fn note_shortage(&self, bytes: u64, error: &AtlasError) {
+        let room = self.room();
+        let mut shortage = lock(&self.shortage);
+        let earlier = shortage.as_ref();
+        let pause = earlier.map_or(RETRY, |earlier| earlier.next_pause(bytes, LONGEST_RETRY));
+        *shortage = Some(Shortage::new(error.reason_of_full(), bytes, room, pause));
+    }
+
+    /// A merge found room, whatever it took, or none is worth it.
+    pub(super) fn end_shortage(&self) {
+        *lock(&self.shortage) = None;
+    }
+
+    fn room(&self) -> Room {
+        Room {
+            is_full: self.disk_full().is_some(),
+            free: self.disk.free_space(&self.dir).ok().flatten(),
+        }
+    }
+}
+
+fn is_short(room: Room, bytes: u64) -> bool {
+    room.free.is_some_and(|free| free < bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(300);
+
+    fn room(is_full: bool, free: impl Into<Option<u64>>) -> Room {
+        let free = free.into();
+        Room { is_full, free }
+    }
+
+    fn shortage(before: Room) -> Shortage {
+        Shortage::new(String::new(), 100, before, LONG)
+    }
+
     #[test]
     fn it_is_over_when_what_stood_in_the_way_is_gone() {
-        let of = |is_full, free| Shortage::new(is_full, free, 100);
-        let before = [
-            of(false, Some(99)),
-            of(true, Some(99)),
-            of(true, Some(100)),
-            of(true, None),
-        ];
-        for before in before {
-            assert!(!before.is_over(before), "{before:?}");
-            assert!(before.is_over(of(false, Some(100))), "{before:?}");
+        for before in [
+            room(false, 99),
+            room(true, 99),
+            room(true, 100),
+            room(true, None),
+        ] {
+            let shortage = shortage(before);
+            assert!(!shortage.is_over(before), "{before:?}");
+            assert!(shortage.is_over(room(false, 100)), "{before:?}");
+            // A disk that is not full any more has no room for it yet.
+            assert!(!shortage.is_over(room(false, 99)), "{before:?}");
         }
         // A quota was used up while much was free: only what comes of writing tells.
-        let quota = of(false, Some(1000));
-        assert!(!quota.is_over(of(false, Some(2000))));
-        assert!(!of(true, Some(1000)).is_over(of(true, Some(2000))));
+        assert!(!shortage(room(false, 1000)).is_over(room(false, 2000)));
+        assert!(!shortage(room(true, 1000)).is_over(room(true, 2000)));
+    }
+
+    #[test]
+    fn until_then_only_what_is_much_smaller_is_merged() {
+        let short = shortage(room(false, 60));
+        assert_eq!(short.limit(room(false, 60)), Some(50));
+        assert_eq!(short.limit(room(false, 40)), Some(40));
+        assert_eq!(short.limit(room(false, None)), None);
+        assert_eq!(shortage(room(true, None)).limit(room(true, None)), Some(50));
+        let past = Shortage::new(String::new(), 100, room(false, 60), Duration::ZERO);
+        assert_eq!(past.limit(room(false, 60)), None);
+    }
+
+    #[test]
+    fn its_pause_grows_with_each_try_and_not_with_smaller_ones() {
+        let first = Shortage::new(String::new(), 100, room(true, 60), Duration::from_secs(1));
+        assert_eq!(first.next_pause(50, LONG), Duration::from_secs(1));
+        assert_eq!(first.next_pause(100, LONG), Duration::from_secs(2));
+        assert_eq!(shortage(room(true, 60)).next_pause(100, LONG), LONG);
     }
 }

@@ -157,7 +157,9 @@ impl Core {
             }
             drop(writer);
             let first = !std::mem::replace(&mut waits, true);
-            let is_hopeless = !frees || matches!(self.reserve.held(), Held::Spent | Held::Never);
+            let is_hopeless = !frees
+                || matches!(self.reserve.held(), Held::Spent | Held::Never)
+                || self.is_out_of_merges(&view);
             if is_hopeless && self.disk_full().is_some() {
                 return Err(self.full());
             }

@@ -39,6 +39,7 @@ mod repair_review;
 mod reserve;
 mod review;
 mod script;
+mod shortage;
 mod sim_disk;
 mod specimen;
 mod stall;
