@@ -118,21 +118,24 @@ impl Core {
 
     /// Seals what is in memory and writes all sealed memtables to tables.
     pub(crate) fn flush_all(&self) -> Result<()> {
-        loop {
-            let mut writer = lock(&self.writer);
-            let view = self.view();
-            if view.active.is_empty() {
-                break;
-            }
-            if view.sealed.len() < view.options.max_sealed_memtables {
-                self.with_reserve(|| self.seal(&mut writer))?;
-                break;
-            }
-            drop(writer);
+        while !self.with_reserve(|| self.try_seal())? {
             self.flush_oldest()?;
         }
         while self.flush_oldest()? {}
         Ok(())
+    }
+
+    /// Seals what is in memory. `false`: there are as many sealed memtables as there may be.
+    fn try_seal(&self) -> Result<bool> {
+        let mut writer = lock(&self.writer);
+        let view = self.view();
+        if view.active.is_empty() {
+            return Ok(true);
+        }
+        if view.sealed.len() >= view.options.max_sealed_memtables {
+            return Ok(false);
+        }
+        self.seal(&mut writer).map(|()| true)
     }
 
     /// Merges the tables that the policy chooses. `false`: there is nothing to merge, or no room for it.
@@ -211,12 +214,30 @@ impl Core {
     }
 
     /// Merges an age-contiguous range of tables, newest first, into one and puts it in their place. How
-    /// many tombstones and older versions were dropped.
+    /// many tombstones and older versions were dropped. When it gives way it begins anew: whoever needs its room
+    /// makes some, or does not ask again.
     pub(super) fn merge(
         &self,
         tables: &[Arc<Table>],
         range: Range<usize>,
         wanted: &dyn Fn() -> bool,
+    ) -> Result<(u64, u64)> {
+        let wanted = || wanted() && !self.compact_bell.is_stopping();
+        loop {
+            let under_way = self.merging.begin();
+            let keep_going = || wanted() && !under_way.is_in_the_way();
+            match self.try_merge(tables, range.clone(), &keep_going) {
+                Err(AtlasError::Closed) if under_way.is_in_the_way() && wanted() => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn try_merge(
+        &self,
+        tables: &[Arc<Table>],
+        range: Range<usize>,
+        keep_going: &dyn Fn() -> bool,
     ) -> Result<(u64, u64)> {
         self.check_open()?;
         self.durability.check()?;
@@ -229,14 +250,13 @@ impl Core {
             .disk
             .random()
             .map_err(|error| AtlasError::io("make an identity for", &self.dir, error))?;
-        let keep_going = || wanted() && !self.compact_bell.is_stopping();
         let plan = MergePlan {
             inputs,
             number,
             file_id,
             drop_tombstones,
         };
-        let merged = compaction::merge_tables(&*self.disk, &self.dir, &plan, &keep_going);
+        let merged = compaction::merge_tables(&*self.disk, &self.dir, &plan, keep_going);
         let outcome = merged.and_then(|merged| {
             let Merged {
                 table,

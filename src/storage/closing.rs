@@ -78,10 +78,13 @@ impl Core {
         let synced = self.durability.sync();
         flushed?;
         synced?;
-        let mut writer = lock(&self.writer);
-        if writer.is_broken() {
-            self.with_reserve(|| self.seal(&mut writer))?;
-        }
+        let mut writer = self.with_reserve(|| {
+            let mut writer = lock(&self.writer);
+            if writer.is_broken() {
+                self.seal(&mut writer)?;
+            }
+            Ok(writer)
+        })?;
         let lsn = self.append(&mut writer, Kind::CleanMark, &[])?;
         drop(writer);
         self.durability.wait(lsn)?;

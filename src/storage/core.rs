@@ -8,10 +8,11 @@
 //! | 4 | `view` | which view is the present one | swapping or copying an `Arc` |
 //! | 5 | a memtable's map | its entries | one write, one look-up, one batch of a cursor |
 //! | 6 | `reserve` | the room held back | making or removing its file |
-//! | 7 | `durability`, snapshots, scans, `disk_full`, `shortage`, `closing` | progress and registries | a few instructions |
+//! | 7 | `durability`, snapshots, scans, `merging`, `disk_full`, `shortage`, `closing` | progress and registries | a few instructions |
 //!
 //! A lock is only ever taken while locks of smaller numbers are held. No lock is held while the log is
-//! synced for a waiter, and none between the pages of a scan.
+//! synced for a waiter, and none between the pages of a scan. Who has a merge give way waits for its end, and
+//! holds at most `flushing` meanwhile.
 
 use super::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::sync::{Mutex, MutexGuard, PoisonError, RwLock};
@@ -24,6 +25,7 @@ use super::disk::{self, Disk};
 use super::durability::Durability;
 use super::error::{AtlasError, Result};
 use super::event::Event;
+use super::give_way::Merging;
 use super::manifest::Manifest;
 use super::options::EventSink;
 use super::progress::Gauge;
@@ -90,6 +92,7 @@ pub(crate) struct Core {
     pub(crate) identity: Identity,
     pub(crate) flushing: Mutex<()>,
     pub(crate) compacting: Mutex<()>,
+    pub(crate) merging: Merging,
     pub(crate) writer: Mutex<Writer>,
     manifest: Mutex<Installed>,
     view: RwLock<Arc<View>>,
@@ -158,6 +161,7 @@ impl Core {
             identity,
             flushing: Mutex::new(()),
             compacting: Mutex::new(()),
+            merging: Merging::default(),
             writer: Mutex::new(Writer::new(recovered.segment, start)),
             manifest: Mutex::new(Installed {
                 manifest: recovered.manifest,

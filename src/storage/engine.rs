@@ -320,9 +320,14 @@ impl Engine {
     /// tables are then as they were.
     pub(crate) fn compact_while(&self, wanted: &dyn Fn() -> bool) -> Result<CompactionSummary> {
         self.flush()?;
-        self.core
-            .compact_all(wanted)
-            .map_err(|error| self.core.told_as_full(error))
+        self.core.compact_all(wanted).map_err(|error| {
+            // That it is too large does not make the disk full.
+            if error.is_out_of_space() {
+                let reason = error.reason_of_full();
+                return AtlasError::DiskFull { reason };
+            }
+            error
+        })
     }
 
     /// Puts other options in force, all at once for whoever reads them; which of those that differ do

@@ -175,3 +175,33 @@ fn on_a_full_disk_flushes_wait_for_twice_as_many_tables() {
         engine.core.end_shortage();
     }
 }
+
+/// Two find no room at once: what one of them frees is there for the other as well.
+#[test]
+fn room_that_another_has_just_freed_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let core = &engine.core;
+    let full = || AtlasError::io("write", dir.path(), io::ErrorKind::StorageFull.into());
+    let mut tries = 0;
+    let late = || {
+        tries += 1;
+        if tries == 2 {
+            assert!(core.free_reserve(&full()), "another finds no room");
+        }
+        if tries > 2 { Ok(()) } else { Err(full()) }
+    };
+    core.with_reserve(late).unwrap();
+    // Once more in the room of merges, and not again before something was written.
+    for expected in [2, 1, 1] {
+        let mut tries = 0;
+        let never = || {
+            tries += 1;
+            Err::<(), _>(full())
+        };
+        core.with_reserve(never).unwrap_err();
+        assert_eq!(tries, expected);
+    }
+    core.reserve.note_use();
+    core.with_reserve(|| Ok(())).unwrap();
+}

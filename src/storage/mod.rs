@@ -21,6 +21,7 @@ mod file_name;
 mod flush;
 #[doc(hidden)]
 pub mod fuzzing;
+mod give_way;
 #[cfg(test)]
 mod golden;
 mod limits;

@@ -193,12 +193,22 @@ fn make(disk: &dyn Disk, path: &Path, size: u64) -> Result<Held> {
 }
 
 impl Core {
-    /// Does `work`; where it finds the disk full, frees what is held back and does it once more. What is to make
-    /// room by itself: where even so there is none, that is noted.
+    /// Does `work`, which is to make room by itself; where it finds the disk full, once more with the room that a merge
+    /// under way gives back, and once more with what is held back. Where even so there is none, that is noted, and
+    /// until something was written no merge is disturbed again. The caller holds `flushing` at most.
     pub(crate) fn with_reserve<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
+        let held = self.reserve.held();
+        match work() {
+            Err(error) if error.is_out_of_space() && matches!(held, Held::All | Held::Nothing) => {}
+            outcome => return outcome,
+        }
+        // No merge takes the room before this is done.
+        let _stopped = self.merging.stop();
         match work() {
             Err(error) if error.is_out_of_space() => {
-                if self.free_reserve(&error) {
+                // Another may have freed it meanwhile.
+                let is_free = self.free_reserve(&error);
+                if is_free || (held == Held::All && self.reserve.is_in_use()) {
                     return work();
                 }
                 self.reserve.note_spent();
@@ -208,7 +218,7 @@ impl Core {
         }
     }
 
-    /// As [`Core::with_reserve`], for a merge: one that is too large says nothing of the room for others.
+    /// Does the same for a merge, which says nothing of the room for others when it is too large.
     pub(crate) fn merge_with_reserve<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
         match work() {
             Err(error) if error.is_out_of_space() && self.free_reserve(&error) => work(),

@@ -139,23 +139,16 @@ impl Core {
         loop {
             self.durability.check()?;
             let seen = self.flushed.beats();
-            let mut writer = lock(&self.writer);
-            // Under the lock: no write may follow the clean-shutdown mark.
-            self.check_open()?;
-            if !frees && self.reserve.is_in_use() {
-                return Err(self.full());
+            let writer = if frees {
+                self.with_reserve(|| self.try_writer(size, frees))?
+            } else {
+                self.try_writer(size, frees)?
+            };
+            if let Some(writer) = writer {
+                self.note_wait(started);
+                return Ok(writer);
             }
             let view = self.view();
-            if !writer.is_full(&view, size) {
-                self.note_wait(started);
-                return Ok(writer);
-            }
-            if view.sealed.len() < view.options.max_sealed_memtables {
-                self.seal_or_refuse(&mut writer, size, frees)?;
-                self.note_wait(started);
-                return Ok(writer);
-            }
-            drop(writer);
             let first = !std::mem::replace(&mut waits, true);
             let is_hopeless = !frees
                 || matches!(self.reserve.held(), Held::Spent | Held::Never)
@@ -165,6 +158,24 @@ impl Core {
             }
             self.wait_for_flush(&view.options, started, seen, first)?;
         }
+    }
+
+    /// As [`Core::writer_with_room`], without waiting. `None`: flushing is behind.
+    fn try_writer(&self, size: usize, frees: bool) -> Result<Option<MutexGuard<'_, Writer>>> {
+        let mut writer = lock(&self.writer);
+        // Under the lock: no write may follow the clean-shutdown mark.
+        self.check_open()?;
+        if !frees && self.reserve.is_in_use() {
+            return Err(self.full());
+        }
+        let view = self.view();
+        if writer.is_full(&view, size) {
+            if view.sealed.len() >= view.options.max_sealed_memtables {
+                return Ok(None);
+            }
+            self.seal_or_refuse(&mut writer, size, frees)?;
+        }
+        Ok(Some(writer))
     }
 
     /// The refusal of a write on a full disk.
@@ -220,8 +231,8 @@ impl Core {
         Ok(())
     }
 
-    /// Seals memtable and segment for an entry of `size` bytes; a full disk is told as such. What is held
-    /// back is only for a write that `frees` room.
+    /// Seals memtable and segment for an entry of `size` bytes; a full disk is told as such. A write that `frees` room
+    /// need not wait before it tries again, while there may be some for it.
     fn seal_or_refuse(&self, writer: &mut Writer, size: usize, frees: bool) -> Result<()> {
         let too_soon = writer
             .refused_at
@@ -231,12 +242,7 @@ impl Core {
         if let Some(reason) = self.disk_full().filter(|_| refused) {
             return Err(AtlasError::DiskFull { reason });
         }
-        let sealed = if frees {
-            self.with_reserve(|| self.seal(writer))
-        } else {
-            self.seal(writer)
-        };
-        match sealed {
+        match self.seal(writer) {
             Err(error) if error.is_out_of_space() => {
                 writer.refused_at = Some(Instant::now());
                 writer.refused_size = size;

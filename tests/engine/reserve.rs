@@ -31,7 +31,7 @@ fn fill(engine: &Engine) -> Contents {
 }
 
 /// Bytes held back.
-fn held(disk: &SimDisk) -> u64 {
+pub(crate) fn held(disk: &SimDisk) -> u64 {
     let files = disk.list(Path::new(store::DIR)).unwrap();
     let reserve = files.into_iter().find(|file| file.name == "RESERVE.tmp");
     reserve.map_or(0, |file| file.length)
@@ -407,46 +407,103 @@ fn wait_for_table(disk: &SimDisk, number: u64) {
     }
 }
 
-/// While a merge works in the room that was freed for it, nobody takes it back.
-#[test]
-fn a_merge_under_way_keeps_the_room_that_was_freed_for_it() {
+/// A store on a full disk, in the room of its reserve, whose tables are to be merged; bytes held back before.
+fn full_with_tables() -> (SimDisk, Engine, u64) {
     let options = Options {
         memtable_size: 64 * KIB,
         ..store::options(POLICIES[1])
     };
     let disk = SimDisk::new(7);
     let engine = store::open(&disk, &options).unwrap();
+    let whole = held(&disk);
     for number in 0..400 {
         engine.put(&key(number), &VALUE).unwrap();
         if number % 200 == 199 {
             engine.flush().unwrap();
         }
     }
-    disk.set_capacity(Some(disk.used() + 20 * KIB as u64));
+    disk.set_capacity(Some(disk.used() + KIB as u64));
+    fill(&engine);
+    engine.flush().unwrap();
+    assert_eq!(engine.stats().state, "disk-full");
+    (disk, engine, whole)
+}
+
+/// Waits until this was asked of a file whose name begins so, since the trace was cleared.
+fn wait_for_call(disk: &SimDisk, kind: CallKind, prefix: &str) {
+    store::wait_until(prefix, || {
+        let trace = disk.trace();
+        let mut calls = trace.iter().filter(|call| call.kind == kind);
+        calls.any(|call| {
+            let name = call.path.file_name().unwrap_or_default();
+            name.to_string_lossy().starts_with(prefix)
+        })
+    });
+}
+
+/// While a merge works in the room that was freed for it, nobody takes it back.
+#[test]
+fn a_merge_under_way_keeps_the_room_that_was_freed_for_it() {
+    let (disk, engine, whole) = full_with_tables();
+    // Room to hold all back again, and not for the merge beside that.
+    let room = whole - held(&disk) + 10 * KIB as u64;
+    disk.set_capacity(Some(disk.used() + room));
     disk.clear_trace();
     disk.hang(CallKind::Write, "0000");
     std::thread::scope(|scope| {
         let _open = disk.opens_gate();
         let merge = scope.spawn(|| engine.compact());
-        wait_for_table(&disk, 1);
-        // The first attempt finds no room; the second one waits, with the room that was freed for it.
-        let second = last_table(&disk).unwrap() + 1;
-        disk.hang(CallKind::Write, &format!("{second:012}"));
-        wait_for_table(&disk, second);
+        wait_for_call(&disk, CallKind::Write, "0000");
         let unsynced = engine.delete(b"other").unwrap();
         let housekeeping = scope.spawn(|| drop(engine.maintain()));
         // It syncs after it has looked for room.
-        let started = Instant::now();
-        while engine.stats().durable_lsn < unsynced.as_u64() {
-            assert!(started.elapsed() < Duration::from_secs(60));
-            std::thread::yield_now();
-        }
+        store::wait_until("a sync", || engine.stats().durable_lsn >= unsynced.as_u64());
         disk.open_gate();
         merge.join().unwrap().unwrap();
         housekeeping.join().unwrap();
     });
+    disk.set_capacity(None);
     engine.maintain().unwrap();
     assert_eq!(engine.stats().state, "running");
+}
+
+/// A merge has all the room that there is when a delete, or a flush, needs some: it gives way, and begins anew.
+#[test]
+fn a_merge_under_way_gives_way_to_what_makes_room() {
+    let deletes = |engine: &Engine| {
+        for number in 0..600 {
+            engine.delete(&key(number)).unwrap();
+        }
+    };
+    let flush = |engine: &Engine| engine.flush().unwrap();
+    let work: [(&str, fn(&Engine)); 2] = [("deletes", deletes), ("a flush", flush)];
+    for (what, work) in work {
+        let (disk, engine, _) = full_with_tables();
+        disk.clear_trace();
+        disk.hang(CallKind::Write, "0000");
+        std::thread::scope(|scope| {
+            let _open = disk.opens_gate();
+            let merge = scope.spawn(|| engine.compact());
+            wait_for_call(&disk, CallKind::Write, "0000");
+            engine.delete(b"other").unwrap();
+            // It goes on to the end of its table, and keeps what it has until then.
+            let table = format!("{:012}", last_table(&disk).unwrap());
+            disk.hang(CallKind::Sync, &table);
+            wait_for_call(&disk, CallKind::Sync, &table);
+            disk.set_capacity(Some(disk.used()));
+            disk.clear_trace();
+            let work = scope.spawn(|| work(&engine));
+            wait_for_call(&disk, CallKind::Create, "wal-");
+            disk.open_gate();
+            work.join()
+                .unwrap_or_else(|_| panic!("{what} found no room"));
+            drop(merge.join().unwrap());
+        });
+        disk.set_capacity(None);
+        engine.maintain().unwrap();
+        engine.compact().unwrap();
+        assert_eq!(engine.stats().state, "running", "{what}");
+    }
 }
 
 /// An attempt to hold it again that cannot succeed is not made: it would take all there is for a moment.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use atlaskv::storage::{AtlasError, Engine, KIB, Options};
 
+use crate::reserve::held as reserve;
 use crate::sim_disk::SimDisk;
 use crate::store::{self, Contents, POLICIES};
 
@@ -111,4 +112,23 @@ fn where_no_merge_fits_writes_are_refused_and_do_not_wait() {
     disk.set_capacity(None);
     write_when_there_is_room(&engine, &mut contents, 0, b"resumed");
     store::wait_until("writing resumed", || engine.stats().state == "running");
+}
+
+/// One that somebody asks for leaves the room that is held back alone while puts find some, and their state.
+#[test]
+fn a_compaction_that_is_too_large_takes_nothing_from_puts() {
+    let disk = SimDisk::new(7);
+    let engine = store::open(&disk, &options(30, 60)).unwrap();
+    let mut contents = Contents::new();
+    for key in 0..20 {
+        write_when_there_is_room(&engine, &mut contents, key, &[7; 19 * KIB]);
+        engine.flush().unwrap();
+    }
+    disk.set_capacity(Some(disk.used() + 200 * KIB as u64));
+    let held = reserve(&disk);
+    let refused = engine.compact().unwrap_err();
+    assert!(matches!(refused, AtlasError::DiskFull { .. }), "{refused}");
+    assert_eq!(engine.stats().state, "running");
+    assert_eq!(reserve(&disk), held);
+    engine.put(b"key", &[7; 19 * KIB]).unwrap();
 }
