@@ -271,7 +271,7 @@ fn flush_against_compaction_against_removal() {
     });
 }
 
-/// A flush finds room and says so while a merge finds none and frees what is held back: nobody is left refused
+/// A flush finds room and says so while another finds none and frees what is held back: nobody is left refused
 /// when there is room again.
 #[test]
 fn resuming_against_a_full_disk() {
@@ -283,8 +283,9 @@ fn resuming_against_a_full_disk() {
             engine.flush().unwrap();
         }
         disk.set_capacity(Some(disk.used() + 24 * KIB as u64));
-        let work: [fn(&Engine); 2] = [
+        let work: [fn(&Engine); 3] = [
             |engine| drop(engine.put(b"c", b"1").and_then(|_| engine.flush())),
+            |engine| drop(engine.delete(b"d").and_then(|_| engine.flush())),
             |engine| drop(engine.compact()),
         ];
         let threads = work.map(|work| {
@@ -296,6 +297,43 @@ fn resuming_against_a_full_disk() {
         engine.maintain().unwrap();
         engine.put(b"d", b"1").unwrap();
         assert_eq!(engine.stats().state, "running");
+    });
+}
+
+/// On a full disk a merge takes nearly all that is held back, while deletes and flushes need some: they are done,
+/// nobody waits for ever, and nothing is lost.
+#[test]
+fn a_merge_gives_way() {
+    explore("a_merge_gives_way", || {
+        let disk = SimDisk::new(1);
+        let engine = open(&disk, &every_write());
+        for key in [b"a", b"b", b"c"] {
+            engine.put(key, &[7; 18 * KIB]).unwrap();
+            engine.flush().unwrap();
+        }
+        disk.set_capacity(Some(disk.used()));
+        let refused = engine.put(b"d", &[7; 18 * KIB]).unwrap_err();
+        assert!(matches!(refused, AtlasError::DiskFull { .. }), "{refused}");
+        let work: [fn(&Engine); 3] = [
+            |engine| drop(engine.compact()),
+            |engine| {
+                engine.delete(b"a").unwrap();
+                engine.flush().unwrap();
+            },
+            |engine| {
+                engine.delete(b"b").unwrap();
+            },
+        ];
+        let threads = work.map(|work| {
+            let engine = Arc::clone(&engine);
+            thread::spawn(move || work(&engine))
+        });
+        join(threads.into());
+        disk.set_capacity(None);
+        engine.maintain().unwrap();
+        engine.put(b"d", b"1").unwrap();
+        let found: Vec<_> = store::contents(&engine).unwrap().into_keys().collect();
+        assert_eq!(found, [b"c", b"d"]);
     });
 }
 
