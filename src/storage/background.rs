@@ -224,10 +224,10 @@ impl Core {
     ) -> Result<(u64, u64)> {
         let wanted = || wanted() && !self.compact_bell.is_stopping();
         loop {
-            let under_way = self.merging.begin();
-            let keep_going = || wanted() && !under_way.is_in_the_way();
+            let _under_way = self.merging.begin();
+            let keep_going = || wanted() && !self.merging.is_in_the_way();
             match self.try_merge(tables, range.clone(), &keep_going) {
-                Err(AtlasError::Closed) if under_way.is_in_the_way() && wanted() => {}
+                Err(AtlasError::Closed) if self.merging.is_in_the_way() && wanted() => {}
                 outcome => return outcome,
             }
         }

@@ -33,6 +33,11 @@ impl Merging {
         Stopped(self)
     }
 
+    /// Whether somebody needs the room of the merge under way.
+    pub(crate) fn is_in_the_way(&self) -> bool {
+        lock(&self.turn).others > 0
+    }
+
     fn wait_while(&self, holds: impl Fn(&Turn) -> bool) -> MutexGuard<'_, Turn> {
         let mut turn = lock(&self.turn);
         while holds(&turn) {
@@ -44,14 +49,8 @@ impl Merging {
 }
 
 /// A merge, until it is dropped.
+#[must_use]
 pub(crate) struct UnderWay<'a>(&'a Merging);
-
-impl UnderWay<'_> {
-    /// Whether somebody needs its room.
-    pub(crate) fn is_in_the_way(&self) -> bool {
-        lock(&self.0.turn).others > 0
-    }
-}
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
@@ -61,6 +60,7 @@ impl Drop for UnderWay<'_> {
 }
 
 /// Keeps merges from beginning, until it is dropped.
+#[must_use]
 pub(crate) struct Stopped<'a>(&'a Merging);
 
 impl Drop for Stopped<'_> {

@@ -87,9 +87,9 @@ fn where_no_merge_fits_writes_are_refused_and_do_not_wait() {
         Err(AtlasError::DiskFull { .. }) => true,
         Err(error) => panic!("{error:?}, {:?}", engine.stats()),
     };
-    let mut key = 100;
+    let mut key = 100_u32;
     store::wait_until("so many tables that flushes wait", || {
-        let changes = [(vec![key], Some(LARGE.to_vec()))];
+        let changes = [(key.to_be_bytes().to_vec(), Some(LARGE.to_vec()))];
         match engine.write(&store::operations(&changes)) {
             Ok(lsn) => store::apply(&mut contents, &changes, lsn),
             refused => assert!(is_refused(refused)),
