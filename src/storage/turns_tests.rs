@@ -85,6 +85,39 @@ fn what_is_noted_of_the_reserve_waits_for_its_turn() {
     waits("a note that it is spent", held, || reserve.note_spent());
 }
 
+/// A merge that is under way ends for whoever needs its room, and begins anew once that is done.
+#[test]
+fn a_merge_gives_way_and_begins_anew() {
+    let (_home, engine) = place();
+    let core = &engine.core;
+    let tables = core.view().tables.clone();
+    let first = core.manifest().manifest.next_file_number;
+    let in_the_way = std::sync::Once::new();
+    std::thread::scope(|scope| {
+        let wanted = || {
+            in_the_way.call_once(|| {
+                scope.spawn(|| drop(core.merging.stop()));
+                while !core.merging.is_in_the_way() {
+                    std::thread::yield_now();
+                }
+            });
+            true
+        };
+        core.merge(&tables, 0..tables.len(), &wanted).unwrap();
+    });
+    assert!(in_the_way.is_completed());
+    // A number for each of two tables that were begun.
+    assert_eq!(core.manifest().manifest.next_file_number, first + 2);
+    let stopped = core.merging.stop();
+    let held = |meanwhile: &mut dyn FnMut()| {
+        meanwhile();
+        drop(stopped);
+    };
+    waits("a merge, for whoever needs its room,", held, || {
+        drop(core.merging.begin())
+    });
+}
+
 #[test]
 fn the_end_waits_for_whoever_is_at_work() {
     let (_home, engine) = place();

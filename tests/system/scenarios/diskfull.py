@@ -116,15 +116,17 @@ def resumes(daemon):
     return within_a_minute(lambda: daemon.ctl("put", "resumed", "yes")[0] == 0) and daemon.process.poll() is None
 
 
-def hog(ballast, kept=0):
-    """Somebody else takes what room there is, but so many bytes."""
+def hog(ballast, left=lambda: 0):
+    """Somebody else takes what room there is, and leaves as many bytes as are to be left by then."""
     with ballast.open("ab", buffering=0) as file:
         with contextlib.suppress(OSError):
             while True:
                 file.write(bytes(65536))
                 os.fsync(file.fileno())
-        file.truncate(max(0, file.tell() - kept))
-        os.fsync(file.fileno())
+        bytes_left = left()
+        if bytes_left > 0:
+            file.truncate(max(0, file.tell() - bytes_left))
+            os.fsync(file.fileno())
 
 
 def held(data):
@@ -143,15 +145,15 @@ def story(s, name, data):
         client = daemon.client()
         whole = held(data)
         written, _ = fill(client)
-        # What was freed of the reserve is the store's alone: more is not promised when somebody else takes that too.
-        hog(ballast, whole - held(data))
+        # What was freed of the reserve is the store's alone: less is promised where somebody else takes that too.
+        hog(ballast, lambda: whole - held(data))
         written, refusal = fill(client, written)
         s.check(f"{name}: {written} puts of 32 KiB, then refused, saying why", FULL in refusal, refusal)
         written = refuses_puts(s, name, daemon, client, written)
         s.check(f"{name}: reads go on", all_there(client, range(written)))
         exits(s, f"{name}: a delete is done", daemon, 0, "delete", key(0).decode())
         exits(s, f"{name}: a flush is done", daemon, 0, "flush")
-        hog(ballast, whole - held(data))
+        hog(ballast, lambda: whole - held(data))
         exits(s, f"{name}: deletes are still done", daemon, 0, "delete", key(1).decode())
         written = refuses_puts(s, f"{name} again", daemon, client, written)
     with local.Daemon(data, STORAGE) as daemon:
