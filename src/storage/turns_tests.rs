@@ -114,7 +114,7 @@ fn a_merge_gives_way_and_begins_anew() {
         drop(stopped);
     };
     waits("a merge, for whoever needs its room,", held, || {
-        drop(core.merging.begin())
+        drop(core.merging.begin());
     });
 }
 

@@ -470,14 +470,13 @@ fn a_merge_under_way_keeps_the_room_that_was_freed_for_it() {
 /// A merge has all the room that there is when a delete, or a flush, needs some: it gives way, and begins anew.
 #[test]
 fn a_merge_under_way_gives_way_to_what_makes_room() {
-    let deletes = |engine: &Engine| {
+    let deletes: fn(&Engine) = |engine| {
         for number in 0..600 {
             engine.delete(&key(number)).unwrap();
         }
     };
-    let flush = |engine: &Engine| engine.flush().unwrap();
-    let work: [(&str, fn(&Engine)); 2] = [("deletes", deletes), ("a flush", flush)];
-    for (what, work) in work {
+    let flush: fn(&Engine) = |engine| engine.flush().unwrap();
+    for (what, work) in [("deletes", deletes), ("a flush", flush)] {
         let (disk, engine, _) = full_with_tables();
         disk.clear_trace();
         disk.hang(CallKind::Write, "0000");

@@ -68,7 +68,7 @@ fn a_merge_of_everything_that_never_fits_stops_no_write() {
 /// No merge fits, and there may be no more tables: writes are refused as on a full disk, until there is room.
 #[test]
 fn where_no_merge_fits_writes_are_refused_and_do_not_wait() {
-    const LARGE: [u8; 19 * KIB] = [7; 19 * KIB];
+    static LARGE: [u8; 19 * KIB] = [7; 19 * KIB];
     let disk = SimDisk::new(7);
     let mut contents = Contents::new();
     let engine = store::open(&disk, &options(30, 60)).unwrap();
