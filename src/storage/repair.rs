@@ -22,6 +22,7 @@ mod rebuild;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod unused;
 
 use std::collections::BTreeSet;
 
