@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use atlaskv::storage::repair::RepairPlan;
 use atlaskv::storage::verify::{FileKind, VerifyOptions, verify};
-use atlaskv::storage::{KIB, Lsn, Options};
+use atlaskv::storage::{AtlasError, KIB, Lsn, Options};
 
 use crate::damage::{self, HEADER, entries, fill};
 use crate::repair::{check_kept, check_repaired, plan, repair};
@@ -185,5 +185,51 @@ fn readable_writes_that_are_neither_replayed_nor_in_a_table_are_named() {
         assert!(!file.detail.contains("holds no data"), "{file:?}");
         assert!(bytes.len() > HEADER);
         repair(&disk).unwrap();
+    }
+}
+
+/// Who asks for an LSN asks for everything up to it: nothing behind a write that is lost counts as durable.
+#[test]
+fn what_is_lost_in_the_middle_of_the_log_does_not_count_as_durable() {
+    let (disk, model, options) = damage::three_segments(true);
+    let lsns: BTreeSet<Lsn> = model.values().map(|(lsn, _)| *lsn).collect();
+    let segments = store::segments(&disk);
+    let (first, middle) = (&segments[0], &segments[1]);
+    let place = |path: &Path| entries(&damage::bytes(&disk, path))[2].clone();
+    let header = |disk: &SimDisk| disk.take_file(middle);
+    let bit = |disk: &SimDisk| damage::flip(disk, first, place(first).place.start + 20, 1);
+    let first_of_middle = *writes(&damage::bytes(&disk, middle)).first().unwrap();
+    type Damage<'a> = &'a dyn Fn(&SimDisk);
+    let cases: [(Damage<'_>, Lsn, bool); 3] = [
+        (&header, first_of_middle, false),
+        (&bit, place(first).lsn, false),
+        (&bit, place(first).lsn, true),
+    ];
+    for (damage, lost, without_manifest) in cases {
+        let disk = disk.copy();
+        damage(&disk);
+        if without_manifest {
+            disk.take_file(&manifest());
+        }
+        let seen = repair(&disk).unwrap();
+        assert!(names(&seen, lost), "{lost}: {seen:#?}");
+        // Once more, for an epoch that is past for longer.
+        for _ in 0..2 {
+            let engine = store::open(&disk, &options).unwrap();
+            for lsn in &lsns {
+                let answer = engine.sync_to(*lsn);
+                if *lsn < lost {
+                    assert!(answer.is_ok(), "{lsn} before {lost}: {answer:?}");
+                    continue;
+                }
+                let last = lost.previous();
+                let is_lost =
+                    matches!(answer, Err(AtlasError::LsnLost { last: it, .. }) if it == last);
+                assert!(is_lost, "{lsn} with {lost} lost: {answer:?}");
+            }
+            // What was written since counts.
+            let lsn = store::write(&engine, &[(b"new".to_vec(), None)]).unwrap();
+            engine.sync_to(lsn).unwrap();
+        }
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct LogPlan {
     pub(super) extents: Vec<Extent>,
     /// The last LSN that is kept.
     pub(super) last: Lsn,
+    /// Before the first gap: up to here nothing of the log is lost.
+    pub(super) whole_to: Lsn,
     /// Operations in what is replayed.
     operations: u64,
 }
@@ -379,12 +381,13 @@ impl Survey {
     fn choose(self, manifest: &Manifest, findings: &mut Findings) -> LogPlan {
         let mut extents = Vec::new();
         let (mut last, mut operations) = (manifest.flushed_lsn, 0);
-        let mut cut = None;
+        let (mut cut, mut whole_to) = (None, None);
         for run in self.runs {
             let (first, before) = (run.extent.first_lsn, run.extent.first_lsn.previous());
             if cut.is_none() && Some(first) != last.next() {
                 let gap_end = before.min(self.proven);
                 if last < gap_end {
+                    whole_to.get_or_insert(last);
                     findings.losses.push(lost(manifest, last, Some(gap_end)));
                 }
                 if before > self.proven {
@@ -429,6 +432,7 @@ impl Survey {
         LogPlan {
             extents,
             last,
+            whole_to: whole_to.unwrap_or(last),
             operations,
         }
     }
