@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use atlaskv::storage::repair::{Loss, RepairOutcome, RepairPlan};
+use atlaskv::storage::verify::{FileKind, Verdict, VerifyOptions, verify};
 use atlaskv::storage::{Engine, Options};
 
 use crate::damage;
@@ -415,6 +416,14 @@ fn a_manifest_older_than_the_data_is_not_believed() {
     let disk = disk.copy();
     disk.put_file(&manifest(), &older);
     assert!(store::open(&disk, &options).is_err(), "it starts on it");
+    // The newer segment is nobody's to it, so verify must tell as well.
+    let report = verify(&disk, Path::new(DIR), VerifyOptions::default()).unwrap();
+    assert_eq!(report.verdict, Verdict::Damaged);
+    let mut files = report.files.iter();
+    let told = files.find(|file| file.kind == FileKind::Manifest).unwrap();
+    let told = &told.findings[0];
+    assert!(told.detail.contains("older than the data"), "{told:?}");
+    assert!(told.detail.contains("--repair"), "{told:?}");
     let seen = repair(&disk).unwrap();
     assert!(told_of_manifest(&seen), "{seen:#?}");
     assert!(

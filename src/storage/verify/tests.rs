@@ -306,3 +306,64 @@ fn the_outcome_does_not_depend_on_the_number_of_threads() {
         assert_eq!(with(threads), one, "{threads} threads");
     }
 }
+
+/// Beside a running store the manifest that was read is soon an older one.
+#[test]
+fn a_manifest_that_was_replaced_meanwhile_is_not_told_as_older() {
+    let (_home, dir) = store();
+    let latest = manifest(&dir);
+    let mut older = latest.clone();
+    let last = older.segments.pop().unwrap();
+    older.next_file_number = last.number;
+    let files = recovery::list(&RealDisk, &dir).unwrap();
+    let later = age::later_segment(&RealDisk, &dir, &older, &files).unwrap();
+    assert_eq!(later, Some(last.number));
+    let told = || age::check(&RealDisk, &dir, &older, &files).unwrap();
+    assert_eq!(told(), None);
+    older.store(&RealDisk, &dir).unwrap();
+    let found = told().unwrap();
+    let compared = (found.expected.unwrap(), found.found.unwrap());
+    assert_eq!(
+        compared,
+        (format!("below {}", last.number), last.number.to_string())
+    );
+    // It may be another store's segment, or one without an entry.
+    older.database_id = [7; 16];
+    assert_eq!(
+        age::later_segment(&RealDisk, &dir, &older, &files).unwrap(),
+        None
+    );
+}
+
+#[test]
+fn a_directory_without_a_manifest_is_told_what_to_do() {
+    let (_home, dir) = store();
+    std::fs::remove_file(dir.join(file_name::MANIFEST)).unwrap();
+    let report = verify(&RealDisk, &dir, VerifyOptions::default()).unwrap();
+    let manifest = &report.files[0];
+    assert_eq!(
+        (report.verdict, manifest.kind),
+        (Verdict::Damaged, FileKind::Manifest)
+    );
+    let detail = &manifest.findings[0].detail;
+    assert!(
+        detail.contains("no MANIFEST") && detail.contains("--repair"),
+        "{detail}"
+    );
+    let damaged = dir.join(file_name::MANIFEST);
+    std::fs::write(&damaged, b"ATLASMAN and nothing that follows from it").unwrap();
+    let report = verify(&RealDisk, &dir, VerifyOptions::default()).unwrap();
+    let detail = &report.files[0].findings[0].detail;
+    assert!(detail.contains("--repair"), "{detail}");
+    let empty = tempfile::tempdir().unwrap();
+    let refused = verify(&RealDisk, empty.path(), VerifyOptions::default()).unwrap_err();
+    assert!(
+        matches!(refused, AtlasError::InvalidOption { .. }),
+        "{refused}"
+    );
+    let refused = refused.to_string();
+    assert!(
+        refused.contains("no MANIFEST, table or segment"),
+        "{refused}"
+    );
+}
