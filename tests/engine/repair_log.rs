@@ -233,3 +233,54 @@ fn what_is_lost_in_the_middle_of_the_log_does_not_count_as_durable() {
         }
     }
 }
+
+/// What a table has lost may span the LSNs that the log has lost: both are named.
+#[test]
+fn what_a_table_loses_does_not_hide_what_the_log_loses() {
+    let (disk, model, options) = damage::three_segments(false);
+    let made = |memtable_size: usize| {
+        let started = disk.copy();
+        let options = Options {
+            memtable_size,
+            ..options.clone()
+        };
+        drop(store::open(&started, &options).unwrap());
+        tables(&started)
+    };
+    let (whole, parts) = (made(1024 * KIB), made(2 * KIB));
+    assert_eq!(whole.len(), 1);
+    // A part with a higher number takes the place of the whole, and the log is cut behind it.
+    let part = &parts[1];
+    assert!(whole[0].path < part.path);
+    for table in [&whole[0], part] {
+        disk.put_file(&table.path, &table.bytes);
+    }
+    let lost = part.last.next().unwrap().next().unwrap();
+    for path in store::segments(&disk) {
+        for entry in entries(&damage::bytes(&disk, &path)) {
+            if entry.lsn == lost {
+                damage::flip(&disk, &path, entry.place.start + 20, 1);
+            }
+        }
+    }
+    disk.take_file(&manifest());
+    let seen = repair(&disk).unwrap();
+    let end = model.values().map(|(lsn, _)| *lsn).max().unwrap();
+    let spans = |ending: &str| -> Vec<_> {
+        let ours = seen
+            .losses
+            .iter()
+            .filter(|loss| loss.file.ends_with(ending));
+        ours.map(|loss| loss.lsns.map(|span| (span.first, span.last)))
+            .collect()
+    };
+    let of_tables = spans(".sst");
+    assert!(
+        of_tables.contains(&Some((whole[0].first, Some(end)))),
+        "{seen:#?}"
+    );
+    assert!(
+        spans(".log").contains(&Some((lost, Some(end)))),
+        "{seen:#?}"
+    );
+}

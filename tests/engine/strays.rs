@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use atlaskv::storage::verify::{VerifyOptions, verify};
 use atlaskv::storage::{AtlasError, Disk, Options};
 
 use crate::damage::{self, check_contents, first, flip, interval, log_of, refusal, with_tables};
-use crate::sim_disk::{Loss, SimDisk};
+use crate::sim_disk::{Errno, Fault, Loss, SimDisk};
 use crate::store::{self, DIR, path};
 
 #[test]
@@ -171,4 +172,29 @@ fn a_number_that_no_store_reaches_is_not_taken_up() {
             assert!(!is_ours || digits <= 12, "{}", file.display());
         }
     }
+}
+
+/// Verify reads what stands in quarantine too, for the disk's sake, unless it is to be quick.
+#[test]
+fn quarantine_that_cannot_be_read_is_a_note() {
+    let (disk, _, _) = with_tables();
+    disk.create_dir(&path("quarantine")).unwrap();
+    disk.put_file(&path("quarantine/cut"), b"some bytes");
+    let told = |quick: bool| {
+        let options = VerifyOptions { quick, threads: 1 };
+        let reads = {
+            let disk = disk.copy();
+            verify(&disk, Path::new(DIR), options).unwrap();
+            disk.reads()
+        };
+        let outcomes = (0..reads).filter_map(|at| {
+            let disk = disk.copy();
+            disk.fail_read_at(at, Fault::Fail(Errno::Io));
+            verify(&disk, Path::new(DIR), options).ok()
+        });
+        let mut notes = outcomes.flat_map(|report| report.notes);
+        notes.any(|note| note.starts_with("quarantine/cut: it cannot be read"))
+    };
+    assert!(told(false));
+    assert!(!told(true));
 }

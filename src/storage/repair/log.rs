@@ -1,5 +1,8 @@
 //! What can be replayed of a log that no start would take, and which LSNs are lost.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use super::plan::{FileAction, Findings, Loss, LsnSpan};

@@ -439,3 +439,17 @@ fn set_aside(name: &str, (detail, consequence): (&str, &str), findings: &mut Fin
         detail: format!("{detail}: {consequence}"),
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_that_are_passed_over_leave_one_to_go_on() {
+        assert_eq!(next_epoch(3), 3 + UNKNOWN_STARTS);
+        for known in [MAX_EPOCH - UNKNOWN_STARTS, MAX_EPOCH - 2, MAX_EPOCH - 1] {
+            assert_eq!(next_epoch(known), MAX_EPOCH - 1);
+        }
+        assert_eq!(next_epoch(MAX_EPOCH), MAX_EPOCH);
+    }
+}
