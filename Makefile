@@ -26,8 +26,8 @@ help:
 	@echo '  make bench        the engine in process: writes, reads, scans, durable writes'
 	@echo '  make soak         the randomized suites with large budgets (hours; SEED=n repeats one)'
 	@echo '  make interleavings  the engine under a scheduler that tries orders of its threads'
-	@echo '  make guards       takes away each sync, check and lock of the engine: which test notices (an hour; ONLY=wal/)'
-	@echo '  make mutants      the mutants of cargo-mutants in log, manifest, recovery, compaction (an hour; ONLY=wal/)'
+	@echo '  make guards       takes away each sync, check and lock of the engine: which test notices (ONLY=wal/, ALL=1)'
+	@echo '  make mutants      the mutants of cargo-mutants in log, manifest, recovery, compaction (ONLY=wal/, ALL=1)'
 	@echo '  make broken-builds  builds the daemon with a stale read, then with a lost update: its histories are found out'
 	@echo '  make soak-powercut  450 power cuts on ext4, XFS and Btrfs (root; IMAGES for each of nine)'
 	@echo '  make every-bit    every bit, length, sector and pair of files of a small store damaged (minutes)'
@@ -94,11 +94,11 @@ interleavings:
 
 # Which test notices that a guard is away; in a copy, under target/guards.
 guards:
-	@tests/guards $(if $(ONLY),--only '$(ONLY)')
+	@tests/guards $(if $(ONLY),--only '$(ONLY)') $(if $(ALL),--all)
 
 # The mutants of cargo-mutants in log, manifest, recovery and compaction; in a copy, under target/mutants.
 mutants:
-	@tests/mutants $(if $(ONLY),--only '$(ONLY)')
+	@tests/mutants $(if $(ONLY),--only '$(ONLY)') $(if $(ALL),--all)
 
 # Whether real builds that are broken are caught, and the sound one is not; in a copy, under target/broken-builds.
 broken-builds:

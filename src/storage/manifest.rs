@@ -185,6 +185,18 @@ impl Manifest {
         bytes
     }
 
+    /// As [`Manifest::encode`], unless it takes more bytes than are read again.
+    fn encode_within(&self, limit: u64) -> Result<Vec<u8>> {
+        let bytes = self.encode();
+        if count(bytes.len()) > limit {
+            return Err(AtlasError::Exhausted {
+                what: "the bytes that a manifest may have",
+                remedy: "compact, so that there are fewer tables",
+            });
+        }
+        Ok(bytes)
+    }
+
     pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Manifest> {
         let damaged = |offset: usize, detail: &str| {
             AtlasError::corrupt(path, count(offset), detail.to_owned())
@@ -313,14 +325,7 @@ impl Manifest {
     pub(crate) fn store(&self, disk: &dyn Disk, dir: &Path) -> Result<()> {
         let path = dir.join(file_name::MANIFEST);
         let temporary = dir.join(file_name::temporary(file_name::MANIFEST));
-        let bytes = self.encode();
-        if count(bytes.len()) > MAX_SIZE {
-            let remedy = "compact, so that there are fewer tables";
-            return Err(AtlasError::Exhausted {
-                what: "the bytes that a manifest may have",
-                remedy,
-            });
-        }
+        let bytes = self.encode_within(MAX_SIZE)?;
         match disk.remove(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(AtlasError::io("remove", &temporary, error));
@@ -507,6 +512,14 @@ mod tests {
             ),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn what_would_not_be_read_again_is_not_written() {
+        let size = count(sample().encode().len());
+        assert!(sample().encode_within(size).is_ok());
+        let refused = sample().encode_within(size - 1).unwrap_err();
+        assert!(matches!(refused, AtlasError::Exhausted { .. }), "{refused}");
     }
 
     #[test]

@@ -267,12 +267,10 @@ fn announce(
     next.next_file_number = next.next_file_number.max(numbers.end);
     let names = numbers.flat_map(|number| [file_name::table(number), file_name::segment(number)]);
     next.obsolete.extend(names);
-    next.store(disk, dir).inspect_err(|error| {
-        if !error.leaves_outcome_open() {
-            // What is left of it takes room; the first failure is the one to tell.
-            let left = file_name::temporary(file_name::MANIFEST);
-            let _ = disk.remove(&dir.join(left));
-        }
+    next.store(disk, dir).inspect_err(|_| {
+        // What is left of it takes room, and is nothing's last copy; the first failure is the one to tell.
+        let left = file_name::temporary(file_name::MANIFEST);
+        let _ = disk.remove(&dir.join(left));
     })?;
     *durable = next;
     Ok(())

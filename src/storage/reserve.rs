@@ -105,11 +105,18 @@ impl Reserve {
     }
 
     /// Something that makes room found none, even with what was held back.
-    fn note_spent(&self) {
+    pub(super) fn note_spent(&self) {
         let _turn = lock(&self.turn);
         if self.held() == Held::Nothing {
             self.set(Held::Spent);
         }
+    }
+
+    /// Keeps others from making or removing the file meanwhile.
+    #[cfg(test)]
+    pub(super) fn in_turn(&self, meanwhile: &mut dyn FnMut()) {
+        let _turn = lock(&self.turn);
+        meanwhile();
     }
 
     /// Something was written with its room.

@@ -75,6 +75,16 @@ fn flushes_and_compactions_go_one_at_a_time() {
     assert_eq!(core.view().tables.len(), 0);
 }
 
+/// What is noted of the reserve must not undo what whoever makes or removes it is about to say.
+#[test]
+fn what_is_noted_of_the_reserve_waits_for_its_turn() {
+    let (_home, engine) = place();
+    let reserve = &engine.core.reserve;
+    let held = |meanwhile: &mut dyn FnMut()| reserve.in_turn(meanwhile);
+    waits("a note that it is used", held, || reserve.note_use());
+    waits("a note that it is spent", held, || reserve.note_spent());
+}
+
 #[test]
 fn the_end_waits_for_whoever_is_at_work() {
     let (_home, engine) = place();

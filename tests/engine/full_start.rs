@@ -2,7 +2,7 @@
 
 use atlaskv::storage::{Engine, KIB, Options, WalSyncStrategy};
 
-use crate::sim_disk::{CallKind, Errno, Fault, Loss, SimDisk};
+use crate::sim_disk::{Call, CallKind, Errno, Fault, Loss, SimDisk};
 use crate::store::{self, Contents, POLICIES};
 
 /// So many memtables may wait that their tables are more than what is held back.
@@ -196,4 +196,55 @@ fn one_that_may_not_name_a_table_leaves_nothing() {
     assert_eq!(names(), before);
     let engine = store::open(&disk, &options).unwrap();
     assert_eq!(&engine.get(b"k").unwrap().unwrap().value[..], b"v");
+}
+
+/// What may have been done counts as neither done nor not: nothing is removed, or tried another way, before it
+/// is known.
+#[test]
+fn a_manifest_that_may_have_its_name_ends_it() {
+    let options = options(WalSyncStrategy::EveryWrite);
+    let sound = SimDisk::new(7);
+    let engine = store::open(&sound, &options).unwrap();
+    engine.put(b"k", b"v").unwrap();
+    let sound = sound.crash_image(Loss::DropAll, 1);
+    let whole = sound.copy();
+    drop(store::open(&whole, &options).unwrap());
+    let named = |call: &Call| call.kind == CallKind::Rename && call.path.ends_with("MANIFEST.tmp");
+    let number = whole.trace().into_iter().rfind(named).unwrap().number;
+    let disk = sound.copy();
+    disk.fail_at(number, Fault::FailDone(Errno::Quota));
+    store::open(&disk, &options).unwrap_err();
+    let after = |call: &Call| call.number > number && call.kind.is_change();
+    let after: Vec<Call> = disk.trace().into_iter().filter(after).collect();
+    assert!(after.is_empty(), "{after:?}");
+    let engine = store::open(&disk, &options).unwrap();
+    assert_eq!(&engine.get(b"k").unwrap().unwrap().value[..], b"v");
+}
+
+/// Between a segment and the next one: the tables have their names before a manifest says so, and the room of the
+/// segment is free before it is counted on.
+#[test]
+fn each_segment_is_done_before_the_next() {
+    let options = options(WalSyncStrategy::EveryWrite);
+    let (full, capacity, _engine, _) = unflushed(&options);
+    let disk = crashed(&full, capacity, Loss::DropAll, 1);
+    disk.clear_trace();
+    drop(store::open(&disk, &options).unwrap());
+    let mut changes = disk.trace();
+    changes.retain(|call| call.kind.is_change());
+    let of = |kind: CallKind, ending: &str| {
+        let ending = ending.to_owned();
+        move |call: &Call| {
+            call.kind == kind && call.path.to_string_lossy().ends_with(ending.as_str())
+        }
+    };
+    let gone = changes.iter().position(of(CallKind::Remove, ".log"));
+    let gone = gone.unwrap();
+    let named = changes[..gone]
+        .iter()
+        .rposition(of(CallKind::Rename, ".sst.tmp"));
+    for place in [named.unwrap(), gone] {
+        let next = &changes[place + 1];
+        assert_eq!(next.kind, CallKind::SyncDir, "after {:?}", changes[place]);
+    }
 }
