@@ -302,7 +302,14 @@ fn a_large_manifest_with_a_bit_set_right_is_borne_out_by_the_files() {
     assert_eq!(plan(&disk).unwrap().outcome, RepairOutcome::Lossless);
     let segment = store::segments(&disk).pop().unwrap();
     let strange = disk.copy();
-    let foreign = damage::bytes(&one_table(1).0, &store::segments(&one_table(1).0)[0]);
+    // Of another store, under the same name and number.
+    let other = SimDisk::new(99);
+    for _ in 0..50 {
+        if !other.files().contains_key(&segment) {
+            drop(store::open(&other, &options).unwrap());
+        }
+    }
+    let foreign = damage::bytes(&other, &segment);
     strange.edit(&segment, |bytes| {
         bytes[..HEADER].copy_from_slice(&foreign[..HEADER]);
     });
