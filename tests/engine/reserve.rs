@@ -476,7 +476,8 @@ fn a_merge_under_way_gives_way_to_what_makes_room() {
         }
     };
     let flush = |engine: &Engine| engine.flush().unwrap();
-    let work: [(&str, fn(&Engine)); 2] = [("deletes", deletes), ("a flush", flush)];
+    type Work = fn(&Engine);
+    let work: [(&str, Work); 2] = [("deletes", deletes), ("a flush", flush)];
     for (what, work) in work {
         let (disk, engine, _) = full_with_tables();
         disk.clear_trace();

@@ -68,12 +68,12 @@ fn a_merge_of_everything_that_never_fits_stops_no_write() {
 /// No merge fits, and there may be no more tables: writes are refused as on a full disk, until there is room.
 #[test]
 fn where_no_merge_fits_writes_are_refused_and_do_not_wait() {
-    const LARGE: [u8; 19 * KIB] = [7; 19 * KIB];
+    let large = vec![7; 19 * KIB];
     let disk = SimDisk::new(7);
     let mut contents = Contents::new();
     let engine = store::open(&disk, &options(30, 60)).unwrap();
     for key in 0..22 {
-        write_when_there_is_room(&engine, &mut contents, key, &LARGE);
+        write_when_there_is_room(&engine, &mut contents, key, &large);
         engine.flush().unwrap();
     }
     engine.close().unwrap();
@@ -89,7 +89,7 @@ fn where_no_merge_fits_writes_are_refused_and_do_not_wait() {
     };
     let mut key = 100_u32;
     store::wait_until("so many tables that flushes wait", || {
-        let changes = [(key.to_be_bytes().to_vec(), Some(LARGE.to_vec()))];
+        let changes = [(key.to_be_bytes().to_vec(), Some(large.clone()))];
         match engine.write(&store::operations(&changes)) {
             Ok(lsn) => store::apply(&mut contents, &changes, lsn),
             refused => assert!(is_refused(refused)),
@@ -99,7 +99,7 @@ fn where_no_merge_fits_writes_are_refused_and_do_not_wait() {
         (stats.tables, stats.sealed_memtables) == (24, 2) && stats.state == "disk-full"
     });
     assert!(
-        is_refused(engine.put(b"put", &LARGE)),
+        is_refused(engine.put(b"put", &large)),
         "{:?}",
         engine.stats()
     );
