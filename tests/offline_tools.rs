@@ -349,6 +349,10 @@ fn what_root_verifies_is_a_file_of_the_directory_or_refused() {
             assert_eq!(code(&output), 8, "{}", stderr(&output));
             assert!(!stderr(&output).contains("ddrescue"), "{}", stderr(&output));
         }
+        let name = table.file_name().unwrap().to_str().unwrap();
+        let output = run(VERIFY, &["--dump", name], &dir);
+        let refused = if pipe { 2 } else { 8 };
+        assert_eq!(code(&output), refused, "{}", stderr(&output));
         fs::remove_file(&table).unwrap();
     }
     fs::rename(&outside, &table).unwrap();

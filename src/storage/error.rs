@@ -106,8 +106,8 @@ pub enum AtlasError {
     },
     /// Data files without a manifest.
     #[error(
-        "{} has data files but no MANIFEST; nothing was changed; run atlaskv-verify on the \
-         directory, or restore the MANIFEST",
+        "{} has data files but no MANIFEST; nothing was changed; bring the MANIFEST back, or have \
+         atlaskv-verify --repair make one anew of the files",
         path.display()
     )]
     MissingManifest {

@@ -22,6 +22,7 @@ mod rebuild;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod unused;
 
 use std::collections::BTreeSet;
 
@@ -31,8 +32,7 @@ use super::disk::{Disk, count};
 use super::error::{AtlasError, Result};
 use super::file_name::{self, FileName};
 use super::manifest::{self, Manifest, Move};
-use super::verify::consistency;
-use super::wal::HEADER_SIZE;
+use super::verify::{self, age, consistency};
 use super::wal::reader::SegmentReader;
 use super::{DirEntry, DirLock, KIB, QuarantinedFile, quarantine, recovery, table};
 
@@ -250,17 +250,11 @@ impl Sought<'_> {
                 "the manifest contradicts itself: {detail}"
             ))));
         }
-        for file in self.files {
-            // An entry is written only after a manifest that names the segment is durable.
-            if let FileName::Segment(number) = file_name::parse(&file.name)
-                && (manifest.next_file_number..manifest::MAX_NUMBER / 2).contains(&number)
-                && self.has_entries(number, manifest.database_id)?
-            {
-                let detail = format!("{} was made after it", file.name);
-                return Ok(Some(Distrust::Older(format!(
-                    "the manifest is older than the data: {detail}"
-                ))));
-            }
+        if let Some(number) = age::later_segment(self.disk, self.dir, manifest, self.files)? {
+            let name = file_name::segment(number);
+            return Ok(Some(Distrust::Older(format!(
+                "the manifest is older than the data: {name} was made after it"
+            ))));
         }
         let later = self.later_table(manifest)?;
         Ok(later.map(|(gone, later)| {
@@ -325,18 +319,6 @@ impl Sought<'_> {
         }
         Ok(true)
     }
-
-    fn has_entries(&self, number: u64, database_id: [u8; 16]) -> Result<bool> {
-        let mut reader = match SegmentReader::open(self.disk, self.dir, number) {
-            Ok(reader) => reader,
-            Err(error @ (AtlasError::Io { .. } | AtlasError::NewerFormat { .. })) => {
-                return Err(error);
-            }
-            Err(_) => return Ok(false),
-        };
-        let is_ours = reader.header().database_id == database_id;
-        Ok(is_ours && reader.find_entry(count(HEADER_SIZE))?.is_some())
-    }
 }
 
 /// Nothing is locked, which would make a file, where there is no store.
@@ -350,11 +332,7 @@ fn check_is_store(dir: &Path, files: &[DirEntry]) -> Result<()> {
     if files.iter().any(is_ours) {
         return Ok(());
     }
-    Err(AtlasError::InvalidOption {
-        option: "the directory",
-        value: dir.display().to_string(),
-        rule: "it holds no AtlasKV store (no MANIFEST, table or segment)".to_owned(),
-    })
+    Err(verify::no_store(dir))
 }
 
 /// The number of this repair: the same again after an interruption, and no earlier repair's.

@@ -4,10 +4,11 @@
 //! that recovery makes. No lock is taken, so it works beside a running store: a file that has vanished
 //! is looked up in a fresh manifest, and when that does not name it any more it is passed over; suspect
 //! bytes are read again before they are judged; the end of the log is judged up to what was durable
-//! when it was reached. `consistency` compares what no single file shows; `access` asks to whom the
-//! files belong.
+//! when it was reached. `consistency` compares what no single file shows, `age` whether the
+//! manifest is the last; `access` asks to whom the files belong.
 
 mod access;
+pub(super) mod age;
 pub(super) mod consistency;
 mod contents;
 mod paced;
@@ -33,6 +34,9 @@ pub use report::{FileKind, FileReport, Finding, Severity, Verdict, VerifyReport,
 
 /// How often tables may vanish before the store counts as changing faster than it can be read.
 const MOST_CHANGES: u32 = 100;
+
+const MADE_ANEW: &str =
+    "atlaskv-verify --repair sets one flipped bit right, or makes it anew of the files";
 
 /// What to verify.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,6 +64,7 @@ pub fn verify(disk: &dyn Disk, dir: &Path, options: VerifyOptions) -> Result<Ver
             return Ok(report);
         }
         Err(AtlasError::Corrupt { offset, detail, .. }) => {
+            let detail = format!("{detail}; {MADE_ANEW}");
             let finding = Finding::at(Severity::Loss, offset, detail);
             unknown_files(&mut report, &files, finding);
             return Ok(report);
@@ -97,7 +102,7 @@ pub(crate) fn no_store(dir: &Path) -> AtlasError {
     AtlasError::InvalidOption {
         option: "the directory",
         value: dir.display().to_string(),
-        rule: "it holds no AtlasKV store (no MANIFEST)".to_owned(),
+        rule: "it holds no AtlasKV store (no MANIFEST, table or segment)".to_owned(),
     }
 }
 
@@ -262,27 +267,32 @@ impl Verification<'_> {
             .as_ref()
             .is_none_or(|latest| latest.generation != manifest.generation);
         let latest = latest.as_ref().unwrap_or(manifest);
-        for file in listing {
+        for file in &listing {
             if file_name::parse(&file.name) == FileName::Lock {
                 continue;
             }
             let report = reports
                 .entry(file.name.clone())
-                .or_insert_with(|| unread(latest, &file));
+                .or_insert_with(|| unread(latest, file));
             report.bytes = file.length;
         }
         self.report.files = reports.into_values().collect();
-        self.judge_manifest(latest);
+        self.judge_manifest(latest, &listing)?;
         self.look_at_each();
         Ok(())
     }
 
     /// What the manifest says against itself, and against what the other files are for.
-    fn judge_manifest(&mut self, manifest: &Manifest) {
+    fn judge_manifest(&mut self, manifest: &Manifest, listing: &[DirEntry]) -> Result<()> {
+        let mut findings = consistency::check(manifest);
+        if !self.options.quick {
+            findings.extend(age::check(self.disk, self.dir, manifest, listing)?);
+        }
         let mut files = self.report.files.iter_mut();
         if let Some(file) = files.find(|file| file.kind == FileKind::Manifest) {
-            file.findings.extend(consistency::check(manifest));
+            file.findings.extend(findings);
         }
+        Ok(())
     }
 
     /// What is asked of every file, whatever it is.

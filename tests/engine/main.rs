@@ -35,6 +35,7 @@ mod rebuild;
 mod reconfigure;
 mod recovery;
 mod repair;
+mod repair_log;
 mod repair_review;
 mod reserve;
 mod review;

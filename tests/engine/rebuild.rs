@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use atlaskv::storage::repair::{Loss, RepairOutcome, RepairPlan};
+use atlaskv::storage::verify::{FileKind, Verdict, VerifyOptions, verify};
 use atlaskv::storage::{Engine, Options};
 
 use crate::damage;
@@ -415,6 +416,14 @@ fn a_manifest_older_than_the_data_is_not_believed() {
     let disk = disk.copy();
     disk.put_file(&manifest(), &older);
     assert!(store::open(&disk, &options).is_err(), "it starts on it");
+    // The newer segment is nobody's to it, so verify must tell as well.
+    let report = verify(&disk, Path::new(DIR), VerifyOptions::default()).unwrap();
+    assert_eq!(report.verdict, Verdict::Damaged);
+    let mut files = report.files.iter();
+    let told = files.find(|file| file.kind == FileKind::Manifest).unwrap();
+    let told = &told.findings[0];
+    assert!(told.detail.contains("older than the data"), "{told:?}");
+    assert!(told.detail.contains("--repair"), "{told:?}");
     let seen = repair(&disk).unwrap();
     assert!(told_of_manifest(&seen), "{seen:#?}");
     assert!(
@@ -422,4 +431,57 @@ fn a_manifest_older_than_the_data_is_not_believed() {
         "{seen:#?}"
     );
     check_repaired(&disk, &options, &model, "an older manifest");
+}
+
+/// Whole manifests under other names are found in quarantine in the end, wherever the repair was interrupted.
+#[test]
+fn left_manifests_outlive_an_interrupted_repair() {
+    let store = sample();
+    let damaged = Ruin::Gone.on(&store.disk);
+    let lefts = ["MANIFEST.tmp", "repair-77.MANIFEST"];
+    let whole = damage::bytes(&store.disk, &manifest());
+    let another = {
+        let disk = store.copy();
+        drop(store::open(&disk, &store.options).unwrap());
+        damage::bytes(&disk, &manifest())
+    };
+    // The last write was not synced: here it is.
+    for path in store::segments(&damaged) {
+        damaged.edit(&path, |_| {});
+    }
+    for (left, bytes) in lefts.into_iter().zip([&whole, &another]) {
+        damaged.put_file(&store::path(left), bytes);
+    }
+    let before = damaged.files();
+    let expected = store.without(&BTreeSet::new());
+    for seed in store::seeds(1) {
+        let _repeat = store::Repeat {
+            test: "left_manifests_outlive",
+            seed,
+        };
+        for at in changes(&damaged) {
+            let names = std::iter::repeat_n(Lost::LostNames, 8);
+            for (draw, loss) in (0..).zip(Lost::ALL.into_iter().chain(names)) {
+                let disk = damaged.copy();
+                disk.crash_at(at);
+                assert!(repair(&disk).is_err() && disk.is_dead());
+                let why = format!("{loss:?} before change {at}: {}", disk.describe(at));
+                let image = disk.crash_image(loss, seed ^ (at << 8) ^ draw);
+                check_kept(&before, &image, &why);
+                repair(&image).unwrap_or_else(|error| panic!("{why}: {error}"));
+                check_kept(&before, &image, &why);
+                let files = image.files();
+                for bytes in [&whole, &another] {
+                    let in_quarantine = files.iter().any(|(path, kept)| {
+                        path.starts_with(store::path("quarantine")) && kept == bytes
+                    });
+                    assert!(in_quarantine, "{why}");
+                }
+                for left in lefts {
+                    assert!(!files.contains_key(&store::path(left)), "{why}: {left}");
+                }
+                check_repaired(&image, &store.options, &expected, &why);
+            }
+        }
+    }
 }

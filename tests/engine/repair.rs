@@ -515,3 +515,55 @@ fn a_repair_can_be_undone_byte_for_byte() {
     undone.insert(store::path("MANIFEST"), after[&manifest].clone());
     assert_eq!(undone, before);
 }
+
+/// The record and the originals, which an undoing needs, are as durable as the repair.
+#[test]
+fn what_undoing_needs_outlives_a_power_cut() {
+    let store = sample();
+    let (damaged, _) = battered(&store);
+    repair(&damaged).unwrap();
+    let quarantine = Path::new(DIR).join("quarantine");
+    let kept = |disk: &SimDisk| {
+        let mut files = disk.files();
+        files.retain(|path, _| path.starts_with(&quarantine));
+        files
+    };
+    let before = kept(&damaged);
+    assert!(before.len() >= 5, "{:?}", before.keys());
+    assert_eq!(kept(&damaged.crash_image(Loss::DropAll, 0)), before);
+}
+
+/// Where a failed call leaves open whether the new manifest is durable, the record stays beside it.
+#[test]
+fn a_repair_that_may_be_done_keeps_its_record() {
+    let store = sample();
+    let (damaged, expected) = battered(&store);
+    let old = damage::bytes(&damaged, &store::path("MANIFEST"));
+    let mut done = 0;
+    for at in changes(&damaged) {
+        for fault in [Fault::Fail(Errno::Io), Fault::FailDone(Errno::Io)] {
+            let disk = damaged.copy();
+            disk.fail_at(at, fault);
+            let outcome = repair(&disk).map(drop);
+            if outcome.is_ok() || damage::bytes(&disk, &store::path("MANIFEST")) == old {
+                continue;
+            }
+            let why = format!("{fault:?} at {}: {outcome:?}", disk.describe(at));
+            let is_record = |path: &PathBuf| path.extension().is_some_and(|it| it == "json");
+            assert!(disk.files().keys().any(is_record), "{why}");
+            disk.clear_faults();
+            let disk = disk.copy();
+            let engine = store::open(&disk, &store.options).unwrap();
+            damage::check_contents(&engine, &expected, &why);
+            let files = disk.files().into_keys().filter(is_record);
+            let kept: Vec<PathBuf> = files.collect();
+            assert_eq!(kept.len(), 1, "{why}: {kept:?}");
+            assert!(
+                kept[0].starts_with(store::path("quarantine")),
+                "{why}: {kept:?}"
+            );
+            done += 1;
+        }
+    }
+    assert!(done > 1, "{done}");
+}

@@ -301,9 +301,29 @@ fn a_large_manifest_with_a_bit_set_right_is_borne_out_by_the_files() {
     flip(&disk, &manifest, 60, 1);
     assert_eq!(plan(&disk).unwrap().outcome, RepairOutcome::Lossless);
     let segment = store::segments(&disk).pop().unwrap();
-    for path in [segment, store::named(&disk, ".sst").pop().unwrap()] {
+    let strange = disk.copy();
+    // Of another store, under the same name and number.
+    let other = SimDisk::new(99);
+    for _ in 0..50 {
+        if !other.files().contains_key(&segment) {
+            drop(store::open(&other, &options).unwrap());
+        }
+    }
+    let foreign = damage::bytes(&other, &segment);
+    strange.edit(&segment, |bytes| {
+        bytes[..HEADER].copy_from_slice(&foreign[..HEADER]);
+    });
+    let without = |path: &Path| {
         let other = disk.copy();
-        other.take_file(&path);
+        other.take_file(path);
+        (path.to_path_buf(), other)
+    };
+    let table = store::named(&disk, ".sst").pop().unwrap();
+    for (path, other) in [
+        without(&segment),
+        without(&table),
+        (segment.clone(), strange),
+    ] {
         let seen = plan(&other).unwrap();
         let is_told = seen.losses.iter().any(|loss| loss.file == "MANIFEST");
         assert!(is_told, "{}: {seen:#?}", path.display());

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use atlaskv::storage::verify::{VerifyOptions, verify};
 use atlaskv::storage::{AtlasError, Disk, Options};
 
 use crate::damage::{self, check_contents, first, flip, interval, log_of, refusal, with_tables};
@@ -191,4 +192,29 @@ fn what_is_obsolete_goes_before_strays_are_moved() {
     let engine = store::open(&disk, &interval()).unwrap();
     check_contents(&engine, &model, "with room again");
     assert_eq!(engine.quarantine_list().unwrap().len(), 1);
+}
+
+/// Verify reads what stands in quarantine too, for the disk's sake, unless it is to be quick.
+#[test]
+fn quarantine_that_cannot_be_read_is_a_note() {
+    let (disk, _, _) = with_tables();
+    disk.create_dir(&path("quarantine")).unwrap();
+    disk.put_file(&path("quarantine/cut"), b"some bytes");
+    let told = |quick: bool| {
+        let options = VerifyOptions { quick, threads: 1 };
+        let reads = {
+            let disk = disk.copy();
+            verify(&disk, Path::new(DIR), options).unwrap();
+            disk.reads()
+        };
+        let outcomes = (0..reads).filter_map(|at| {
+            let disk = disk.copy();
+            disk.fail_read_at(at, Fault::Fail(Errno::Io));
+            verify(&disk, Path::new(DIR), options).ok()
+        });
+        let mut notes = outcomes.flat_map(|report| report.notes);
+        notes.any(|note| note.starts_with("quarantine/cut: it cannot be read"))
+    };
+    assert!(told(false));
+    assert!(!told(true));
 }

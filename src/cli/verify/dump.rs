@@ -16,16 +16,23 @@ use crate::cli::{hex, local};
 use crate::exit::Exit;
 use crate::storage::disk::count;
 use crate::storage::dump::{Dumped, Header, Part, dump};
-use crate::storage::{Operation, RealDisk};
+use crate::storage::{Disk, Operation, OwnersDisk, RealDisk};
 
 /// Bytes of a value that are shown to people.
 const SHOWN_VALUE: usize = 64;
 
 /// Shows the file: text, or JSON lines of which the last is the outcome.
 pub(super) fn run(dir: Option<&Path>, file: &Path, output: &mut Output) -> Result<()> {
-    let path = find(dir, file)?;
+    let (path, home) = find(dir, file)?;
+    // Of a data directory no link is followed, as elsewhere; a file that was named alone may be one.
+    let owners = home.map(OwnersDisk::of).transpose();
+    let owners = owners.map_err(|error| local::failure(&error))?;
+    let disk: &dyn Disk = match &owners {
+        Some(disk) => disk,
+        None => &RealDisk,
+    };
     let mut written = Ok(());
-    let dumped = dump(&RealDisk, &path, &mut |part| {
+    let dumped = dump(disk, &path, &mut |part| {
         written = show(&path, part, output);
         match written {
             Ok(()) => ControlFlow::Continue(()),
@@ -38,8 +45,8 @@ pub(super) fn run(dir: Option<&Path>, file: &Path, output: &mut Output) -> Resul
     finish(dumped, output)
 }
 
-/// A bare name is first looked for in the directory.
-fn find(dir: Option<&Path>, file: &Path) -> Result<PathBuf> {
+/// The file, and the directory if it is in that: a bare name is looked for there first.
+fn find<'a>(dir: Option<&'a Path>, file: &Path) -> Result<(PathBuf, Option<&'a Path>)> {
     if let Some(dir) = dir {
         local::check_directory(dir)?;
     }
@@ -49,12 +56,12 @@ fn find(dir: Option<&Path>, file: &Path) -> Result<PathBuf> {
         (Some(Component::Normal(_)), None)
     );
     let within = dir.filter(|_| is_bare).map(|dir| dir.join(file));
-    let path = match within {
-        Some(path) if path.exists() => path,
-        _ => file.to_path_buf(),
+    let (path, home) = match within {
+        Some(path) if path.exists() => (path, dir),
+        _ => (file.to_path_buf(), None),
     };
     let wrong = match (path.is_file(), path.exists()) {
-        (true, _) => return Ok(path),
+        (true, _) => return Ok((path, home)),
         (false, true) => "is not a file",
         (false, false) => "does not exist",
     };

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{PREFIX, Repair, Repaired, evidence, log};
+use super::log::{self, LogPlan};
+use super::{PREFIX, Repair, Repaired, evidence};
 use crate::storage::disk::{self, Disk, count};
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::manifest::{Manifest, Move};
@@ -203,15 +204,27 @@ fn replay_log(repair: &Repair<'_>, next: &mut Manifest) -> Result<Vec<TableInfo>
         next.tables.insert(0, info.clone());
     }
     next.segments.clear();
-    let mut last: Lsn = plan.last.max(next.flushed_lsn);
+    end_log(next, plan)?;
+    Ok(tables)
+}
+
+/// Says how far the log was recovered. Who asks for an LSN asks for everything up to it, so behind the first that is
+/// lost none counts as durable: the epoch ended there, and another one begins.
+fn end_log(next: &mut Manifest, plan: &LogPlan) -> Result<()> {
+    let last = plan.last.max(next.flushed_lsn);
+    let end = plan.whole_to.max(next.flushed_lsn);
     if last.epoch() < next.epoch {
         // Made anew: later epochs may have been opened, and an LSN of theirs may have been given.
         next.past_epochs
-            .extend(Some(last).filter(|last| last.counter() > 0));
-        last = Lsn::epoch_start(next.epoch);
+            .extend(Some(end).filter(|end| end.counter() > 0));
+        next.flushed_lsn = Lsn::epoch_start(next.epoch);
+    } else if end < last {
+        next.open_epoch(end)?;
+    } else {
+        next.flushed_lsn = last;
     }
-    (next.flushed_lsn, next.durable_lsn) = (last, last);
-    Ok(tables)
+    next.durable_lsn = next.flushed_lsn;
+    Ok(())
 }
 
 /// What was done, for whoever wants to undo it.

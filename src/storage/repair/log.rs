@@ -1,5 +1,8 @@
 //! What can be replayed of a log that no start would take, and which LSNs are lost.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use super::plan::{FileAction, Findings, Loss, LsnSpan};
@@ -21,6 +24,8 @@ pub(super) struct LogPlan {
     pub(super) extents: Vec<Extent>,
     /// The last LSN that is kept.
     pub(super) last: Lsn,
+    /// Before the first gap: up to here nothing of the log is lost.
+    pub(super) whole_to: Lsn,
     /// Operations in what is replayed.
     operations: u64,
 }
@@ -176,6 +181,53 @@ pub(super) fn open(
     }
 }
 
+/// An entry that was found in a segment.
+pub(super) struct Found {
+    pub(super) lsn: Lsn,
+    /// Where it begins and ends, in bytes.
+    place: (u64, u64),
+    /// Without any it is a mark.
+    pub(super) operations: u64,
+    is_behind_damage: bool,
+}
+
+/// Shows every valid entry of a segment with an LSN lower than `below`, in their order; returns the highest
+/// durable LSN that any carries.
+pub(super) fn each_entry(
+    reader: &mut SegmentReader,
+    below: Lsn,
+    visit: &mut dyn FnMut(Found),
+) -> Result<Lsn> {
+    let first = reader.header().first_lsn;
+    let mut seen = first.previous();
+    let mut proven = Lsn::ZERO;
+    let mut is_behind_damage = false;
+    loop {
+        let start = reader.offset();
+        let Some(entry) = reader.next_any()? else {
+            let Some(found) = reader.find_entry(start)? else {
+                return Ok(proven);
+            };
+            reader.seek(found);
+            is_behind_damage = true;
+            continue;
+        };
+        let (lsn, operations) = (entry.lsn, count(entry.operations.len()));
+        proven = proven.max(entry.durable_lsn);
+        // A copy of an older entry, within a value whose own entry is damaged, is no entry.
+        if lsn <= seen || lsn >= below || lsn.epoch() != first.epoch() {
+            continue;
+        }
+        seen = lsn;
+        visit(Found {
+            lsn,
+            place: (start, reader.offset()),
+            operations,
+            is_behind_damage: std::mem::take(&mut is_behind_damage),
+        });
+    }
+}
+
 impl Survey {
     fn make(
         disk: &dyn Disk,
@@ -216,33 +268,18 @@ impl Survey {
         flushed: Lsn,
         next: Option<&SegmentInfo>,
     ) -> Result<()> {
-        let header = *reader.header();
+        let number = reader.header().number;
         let below = next.map_or(Lsn::MAX, |next| next.first_lsn);
-        let mut seen = header.first_lsn.previous();
-        let mut jumped = false;
-        loop {
-            let start = reader.offset();
-            let Some(entry) = reader.next_any()? else {
-                let Some(found) = reader.find_entry(start)? else {
-                    return Ok(());
-                };
-                reader.seek(found);
-                jumped = true;
-                continue;
-            };
-            let (lsn, durable) = (entry.lsn, entry.durable_lsn);
-            let operations = count(entry.operations.len());
-            self.prove(durable);
-            // A copy of an older entry, within a value whose own entry is damaged, is no entry.
-            if lsn <= seen || lsn >= below || lsn.epoch() != header.first_lsn.epoch() {
-                continue;
+        let mut before = reader.header().first_lsn.previous();
+        let proven = each_entry(reader, below, &mut |entry| {
+            self.covered_damage |= entry.is_behind_damage && before < flushed;
+            before = entry.lsn;
+            if entry.lsn > flushed {
+                self.add(number, entry.lsn, entry.place, entry.operations);
             }
-            self.covered_damage |= jumped && seen < flushed;
-            (seen, jumped) = (lsn, false);
-            if lsn > flushed {
-                self.add(header.number, lsn, (start, reader.offset()), operations);
-            }
-        }
+        })?;
+        self.prove(proven);
+        Ok(())
     }
 
     fn add(&mut self, number: u64, lsn: Lsn, (start, end): (u64, u64), operations: u64) {
@@ -347,12 +384,13 @@ impl Survey {
     fn choose(self, manifest: &Manifest, findings: &mut Findings) -> LogPlan {
         let mut extents = Vec::new();
         let (mut last, mut operations) = (manifest.flushed_lsn, 0);
-        let mut cut = None;
+        let (mut cut, mut whole_to) = (None, None);
         for run in self.runs {
             let (first, before) = (run.extent.first_lsn, run.extent.first_lsn.previous());
             if cut.is_none() && Some(first) != last.next() {
                 let gap_end = before.min(self.proven);
                 if last < gap_end {
+                    whole_to.get_or_insert(last);
                     findings.losses.push(lost(manifest, last, Some(gap_end)));
                 }
                 if before > self.proven {
@@ -397,6 +435,7 @@ impl Survey {
         LogPlan {
             extents,
             last,
+            whole_to: whole_to.unwrap_or(last),
             operations,
         }
     }

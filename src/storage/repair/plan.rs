@@ -277,4 +277,14 @@ mod tests {
         assert_ne!(fingerprint(&[with_lsns]), before);
         assert_ne!(fingerprint(&[loss(), loss()]), before);
     }
+    #[test]
+    fn why_a_file_is_taken_for_what_it_is_stands_behind_what_becomes_of_it() {
+        let mut findings = Findings::default();
+        let name = file_name::table(3);
+        findings.reasons.insert(name.clone(), "live: so".to_owned());
+        findings.file(name, FileAction::Keep, None, "whole");
+        findings.file(file_name::table(4), FileAction::Keep, None, "whole");
+        let told = findings.files.iter().map(|file| file.detail.as_str());
+        assert_eq!(told.collect::<Vec<_>>(), ["whole; live: so", "whole"]);
+    }
 }

@@ -9,8 +9,13 @@
 //!
 //! The log is what stands in the segments of the last epoch in which something was written; of earlier ones
 //! tables hold everything that counts, for a start writes it there before it lets anything be written. A table
-//! that holds nothing but what the log still has is left aside: it may be one of several that an interrupted
-//! start made, and the log has them all. The log is written to tables, and a next epoch is opened.
+//! that holds nothing but what the log still has is given up: it may be one of several that an interrupted
+//! start made, and the log has them all. What the log has is decided by what can be read of it, and what is kept of
+//! it by what is proven: so a table that is given up proves the log up to its last LSN. It was made of a log that
+//! had all of that, and so every entry for which it was given up is kept, whatever is damaged before it. What is
+//! damaged between is named.
+//!
+//! The log is written to tables, and a next epoch is opened.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,6 +24,7 @@ use super::evidence::{self, Remains};
 use super::log;
 use super::plan::{FileAction, Findings, KeySpan, Loss, LsnSpan};
 use super::tables::known_entries;
+use super::unused;
 use crate::storage::disk::{Disk, count};
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::file_name::{self, FileName};
@@ -81,7 +87,7 @@ impl Ruins<'_> {
         self.name_segments(&mut manifest, &segments, written.unwrap_or(0));
         let runs = log::readable(self.disk, self.dir, &manifest, self.files)?;
         let candidates = self.tables(&runs, findings)?;
-        let live = choose(candidates, findings);
+        let Chosen { live, given_up_to } = choose(candidates, findings);
         let doubts = doubts(&live);
         manifest.tables = live.into_iter().map(|it| it.found.info).collect();
         let highest = manifest.tables.first().map(|info| info.max_lsn);
@@ -95,8 +101,10 @@ impl Ruins<'_> {
         let taken = evidence::highest_number(self.files, self.kept);
         manifest.next_file_number = taken.saturating_add(1);
         let gap = close_gap(&mut manifest);
-        manifest.durable_lsn = manifest.flushed_lsn;
+        manifest.durable_lsn = manifest.flushed_lsn.max(given_up_to);
         findings.losses.push(doubt(why, gap, &doubts));
+        let ours = segments.iter().map(|it| &it.info);
+        unused::name((self.disk, self.dir), &manifest, ours, findings)?;
         Ok(manifest)
     }
 
@@ -283,14 +291,24 @@ fn holds(runs: &[(Lsn, Lsn)], lsn: Lsn) -> bool {
     run.is_some_and(|(_, last)| lsn <= *last)
 }
 
-/// The tables that must have been live, newest first.
-fn choose(mut candidates: Vec<Candidate>, findings: &mut Findings) -> Vec<Candidate> {
+/// Which tables are taken for live.
+struct Chosen {
+    /// Newest first.
+    live: Vec<Candidate>,
+    /// The last LSN of those that are given up for the log.
+    given_up_to: Lsn,
+}
+
+/// Chooses the tables that must have been live.
+fn choose(mut candidates: Vec<Candidate>, findings: &mut Findings) -> Chosen {
+    let mut given_up_to = Lsn::ZERO;
     let only_there = candidates.iter().filter(|it| !it.is_in_log);
     let flushed = only_there.map(|it| it.found.info.max_lsn).max();
     candidates.retain(|it| {
         let info = &it.found.info;
         let is_needed = !it.is_in_log || flushed.is_some_and(|flushed| info.min_lsn <= flushed);
         if !is_needed {
+            given_up_to = given_up_to.max(info.max_lsn);
             let detail = "the log still has everything that is in it";
             let name = file_name::table(info.number);
             findings.file(name.clone(), FileAction::SetAside, None, detail);
@@ -318,7 +336,7 @@ fn choose(mut candidates: Vec<Candidate>, findings: &mut Findings) -> Vec<Candid
         let name = file_name::table(it.found.info.number);
         findings.reasons.insert(name, format!("live: {why}"));
     }
-    live
+    Chosen { live, given_up_to }
 }
 
 /// A table that another has taken the place of.
@@ -420,4 +438,18 @@ fn set_aside(name: &str, (detail, consequence): (&str, &str), findings: &mut Fin
         keys: Vec::new(),
         detail: format!("{detail}: {consequence}"),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_that_are_passed_over_leave_one_to_go_on() {
+        assert_eq!(next_epoch(3), 3 + UNKNOWN_STARTS);
+        for known in [MAX_EPOCH - UNKNOWN_STARTS, MAX_EPOCH - 2, MAX_EPOCH - 1] {
+            assert_eq!(next_epoch(known), MAX_EPOCH - 1);
+        }
+        assert_eq!(next_epoch(MAX_EPOCH), MAX_EPOCH);
+    }
 }

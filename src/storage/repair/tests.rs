@@ -112,3 +112,97 @@ fn a_directory_without_a_store_is_told_what_it_lacks() {
         "{refused}"
     );
 }
+
+/// Neither a daemon nor another repair may come in between.
+#[test]
+fn a_directory_that_is_in_use_is_refused_and_locked_by_the_plan() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let engine = open(&dir);
+    engine.put(b"key", b"value").unwrap();
+    let locked = |refused: AtlasError| {
+        assert!(matches!(refused, AtlasError::Locked { .. }), "{refused}");
+    };
+    locked(Repair::prepare(&RealDisk, &dir).unwrap_err());
+    drop(engine);
+    let repair = Repair::prepare(&RealDisk, &dir).unwrap();
+    locked(Repair::prepare(&RealDisk, &dir).unwrap_err());
+    locked(Engine::open(RealDisk::shared(), &dir, Options::default()).unwrap_err());
+    drop(repair);
+    drop(open(&dir));
+}
+
+#[test]
+fn a_manifest_that_is_older_than_a_segment_is_made_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    drop(open(&dir));
+    let older = Manifest::load(&RealDisk, &dir).unwrap().unwrap();
+    open(&dir).put(b"key", b"value").unwrap();
+    older.store(&RealDisk, &dir).unwrap();
+    let repair = Repair::prepare(&RealDisk, &dir).unwrap();
+    let told = &repair.plan().losses[0];
+    assert_eq!(told.file, file_name::MANIFEST);
+    assert!(told.detail.contains("older than the data"), "{told:?}");
+}
+
+fn kept(name: &str) -> QuarantinedFile {
+    QuarantinedFile {
+        name: name.to_owned(),
+        bytes: 1,
+    }
+}
+
+/// A name in quarantine may be anybody's: it must not lead to a number that no manifest may hold.
+#[test]
+fn a_repair_gets_a_number_that_a_manifest_may_hold() {
+    let mut manifest = Manifest::new([7; 16]);
+    manifest.generation = 4;
+    let number = |names: &[&str]| {
+        let kept: Vec<_> = names.iter().map(|name| kept(name)).collect();
+        super::number(&kept, &manifest)
+    };
+    assert_eq!(number(&[]), 5);
+    assert_eq!(number(&["repair-9.json", "repair-2.json"]), 10);
+    let most = manifest::MAX_NUMBER / 2;
+    let names = [most - 1, most, u64::MAX].map(|number| format!("repair-{number}.json"));
+    assert_eq!(number(&[&names[0]]), most);
+    assert_eq!(
+        number(&[&names[1], &names[2], "repair-x.json", "repair-6"]),
+        5
+    );
+    let numbers = [most - 1, most].map(file_name::segment);
+    assert_eq!(
+        evidence::highest_number(&[], &[kept(&numbers[0])]),
+        most - 1
+    );
+    assert_eq!(evidence::highest_number(&[], &[kept(&numbers[1])]), 0);
+}
+
+/// No program of ours lists a live file to be moved; a manifest that does so must not take it away.
+#[test]
+fn no_live_file_is_moved() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let engine = open(&dir);
+    engine.put(b"key", b"value").unwrap();
+    engine.flush().unwrap();
+    drop(engine);
+    let mut manifest = Manifest::load(&RealDisk, &dir).unwrap().unwrap();
+    let live = file_name::table(manifest.tables[0].number);
+    let files = recovery::list(&RealDisk, &dir).unwrap();
+    let to_move = |from: &str| Move {
+        from: from.to_owned(),
+        to: format!("moved-{from}"),
+    };
+    manifest.moves = vec![to_move(&live)];
+    let nothing = (&[][..], false);
+    assert_eq!(moves(&manifest, (&files, &[]), nothing, 1), []);
+    // One that is not live goes where it was to go, unless another has the name there.
+    manifest.tables.clear();
+    let planned = moves(&manifest, (&files, &[]), nothing, 1);
+    assert_eq!(planned, [to_move(&live)]);
+    let there = [kept(&format!("moved-{live}"))];
+    let planned = moves(&manifest, (&files, &there), nothing, 1);
+    assert_eq!(planned[0].to, format!("repair-1.{live}"));
+}

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::check::pass;
 use super::frame::{TableFile, footer};
-use super::salvage::salvage;
+use super::parts::{TablePart, TableParts};
+use super::salvage::{describe, salvage};
 use super::tests::{Model, build, lsn};
 use super::walk::{Walk, read_value};
 use super::*;
@@ -198,4 +199,43 @@ fn a_salvage_must_find_what_was_found_before() {
     assert_eq!(corrupt_at(salvaged(3)).0, 0);
     remove_temporary(&RealDisk, place.home.path(), 2).unwrap();
     assert_eq!(salvaged(2).unwrap().unwrap().entries, 2);
+}
+
+#[test]
+fn a_whole_table_is_described_as_whole() {
+    let place = small();
+    let mut seen = Vec::new();
+    let found = describe(&RealDisk, &place.path(), 1, &mut |lsn| seen.push(lsn));
+    let found = found.unwrap().unwrap();
+    assert!(found.is_whole && found.is_complete, "{found:?}");
+    assert_eq!(found.info, place.info);
+    assert_eq!(seen, [lsn(10), lsn(20)]);
+}
+
+#[test]
+fn what_a_footer_says_and_what_is_there_are_compared_once() {
+    // Both have every checksum right.
+    let mut fewer = small();
+    fewer.sign(3);
+    let mut longer = small();
+    let footer = longer.bytes.len() - FOOTER_LENGTH;
+    longer.bytes.splice(footer..footer, [0; 5]);
+    longer.sign(2);
+    for (place, told) in [
+        (fewer, "the footer says 3 entries, here are 2"),
+        (longer, "5 bytes between the last entry and the footer"),
+    ] {
+        let mut parts = TableParts::open(&RealDisk, &place.path()).unwrap();
+        assert!(parts.stated_entries().is_some());
+        for _ in 0..2 {
+            let part = parts.next().unwrap();
+            assert!(matches!(part, Some(TablePart::Entry { .. })), "{part:?}");
+        }
+        let part = parts.next().unwrap();
+        let is_told = matches!(&part, Some(TablePart::Damage { detail, .. }) if detail == told);
+        assert!(is_told, "{part:?}");
+        for _ in 0..2 {
+            assert!(parts.next().unwrap().is_none(), "{told}");
+        }
+    }
 }

@@ -5,6 +5,9 @@
 //! a fresh manifest, and counts only when it stays the same. When instead, twice in a row, everything
 //! that one examination knew to be durable is readable in the next, the log is sound up to there.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::thread;
 use std::time::Duration;

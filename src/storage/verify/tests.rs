@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::storage::codec::Checksum;
 use crate::storage::disk::write_full;
 use crate::storage::manifest::Move;
 use crate::storage::{Engine, KIB, Options, RealDisk, WalSyncStrategy};
@@ -62,7 +63,7 @@ fn found_in_manifest(dir: &Path, change: impl FnOnce(&mut Manifest)) -> (Verdict
 /// A change, how bad it is, and the words that tell it.
 type Case = (&'static str, Severity, fn(&mut Manifest));
 
-const CASES: [Case; 17] = [
+const CASES: [Case; 19] = [
     ("not of the present epoch", Severity::Repairable, |m| {
         m.epoch += 1;
     }),
@@ -115,8 +116,14 @@ const CASES: [Case; 17] = [
     ("reads pass over it", Severity::Loss, |m| {
         m.tables[0].max_key = b"a".to_vec();
     }),
+    ("reads pass over it", Severity::Loss, |m| {
+        m.tables[0].min_key = Vec::new();
+    }),
     ("fewer entries than it must", Severity::Repairable, |m| {
         m.tables[0].tombstones = 21;
+    }),
+    ("fewer entries than it must", Severity::Repairable, |m| {
+        m.tables[0].entries = 0;
     }),
     ("as newer than", Severity::Loss, |m| m.tables.swap(0, 1)),
     ("LSNs are missing", Severity::Loss, |m| {
@@ -278,6 +285,9 @@ fn what_stands_in_quarantine_is_listed() {
         ),
         ("odd", 5)
     );
+    assert_eq!(report.notes.len(), 1, "{:?}", report.notes);
+    let told = "quarantine/ holds 1 file of 5 bytes";
+    assert!(report.notes[0].starts_with(told), "{:?}", report.notes);
 }
 
 #[test]
@@ -305,4 +315,139 @@ fn the_outcome_does_not_depend_on_the_number_of_threads() {
     for threads in [0, 2, 3, 64] {
         assert_eq!(with(threads), one, "{threads} threads");
     }
+}
+
+/// Beside a running store the manifest that was read is soon an older one.
+#[test]
+fn a_manifest_that_was_replaced_meanwhile_is_not_told_as_older() {
+    let (_home, dir) = store();
+    let latest = manifest(&dir);
+    let mut older = latest.clone();
+    let last = older.segments.pop().unwrap();
+    older.next_file_number = last.number;
+    let files = recovery::list(&RealDisk, &dir).unwrap();
+    let later = age::later_segment(&RealDisk, &dir, &older, &files).unwrap();
+    assert_eq!(later, Some(last.number));
+    let told = || age::check(&RealDisk, &dir, &older, &files).unwrap();
+    assert_eq!(told(), None);
+    older.store(&RealDisk, &dir).unwrap();
+    let found = told().unwrap();
+    let compared = (found.expected.unwrap(), found.found.unwrap());
+    assert_eq!(
+        compared,
+        (format!("below {}", last.number), last.number.to_string())
+    );
+    // It may be another store's segment, or one without an entry.
+    older.database_id = [7; 16];
+    assert_eq!(
+        age::later_segment(&RealDisk, &dir, &older, &files).unwrap(),
+        None
+    );
+}
+
+#[test]
+fn a_directory_without_a_manifest_is_told_what_to_do() {
+    let (_home, dir) = store();
+    std::fs::remove_file(dir.join(file_name::MANIFEST)).unwrap();
+    let report = verify(&RealDisk, &dir, VerifyOptions::default()).unwrap();
+    let manifest = &report.files[0];
+    assert_eq!(
+        (report.verdict, manifest.kind),
+        (Verdict::Damaged, FileKind::Manifest)
+    );
+    let detail = &manifest.findings[0].detail;
+    assert!(
+        detail.contains("no MANIFEST") && detail.contains("--repair"),
+        "{detail}"
+    );
+    let damaged = dir.join(file_name::MANIFEST);
+    std::fs::write(&damaged, b"ATLASMAN and nothing that follows from it").unwrap();
+    let report = verify(&RealDisk, &dir, VerifyOptions::default()).unwrap();
+    let detail = &report.files[0].findings[0].detail;
+    assert!(detail.contains("--repair"), "{detail}");
+    let empty = tempfile::tempdir().unwrap();
+    let refused = verify(&RealDisk, empty.path(), VerifyOptions::default()).unwrap_err();
+    assert!(
+        matches!(refused, AtlasError::InvalidOption { .. }),
+        "{refused}"
+    );
+    let refused = refused.to_string();
+    assert!(
+        refused.contains("no MANIFEST, table or segment"),
+        "{refused}"
+    );
+}
+
+/// What verify says of the newest table when its bytes were changed.
+fn of_table(dir: &Path, change: impl FnOnce(&mut Vec<u8>)) -> FileReport {
+    let name = file_name::table(manifest(dir).tables[0].number);
+    let path = dir.join(&name);
+    let mut bytes = std::fs::read(&path).unwrap();
+    change(&mut bytes);
+    std::fs::write(&path, bytes).unwrap();
+    let report = verify(&RealDisk, dir, VerifyOptions::default()).unwrap();
+    let mut files = report.files.into_iter();
+    files.find(|file| file.name == name).unwrap()
+}
+
+#[test]
+fn a_table_whose_entries_are_all_whole_has_lost_nothing() {
+    let (_home, dir) = store();
+    let file = of_table(&dir, |bytes| bytes[1] ^= 1);
+    assert_eq!(file.findings.len(), 1, "{file:#?}");
+    let found = &file.findings[0];
+    assert_eq!(found.severity, Severity::Repairable, "{found:?}");
+    assert!(found.detail.ends_with("nothing is lost"), "{found:?}");
+    assert_eq!(file.entries, Some(20));
+}
+
+#[test]
+fn a_table_of_a_later_version_is_refused_with_its_number() {
+    let (_home, dir) = store();
+    let info = manifest(&dir).tables[0].clone();
+    let path = dir.join(file_name::table(info.number));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4..6].copy_from_slice(&2_u16.to_le_bytes());
+    let footer = bytes.len() - 16;
+    let sum = Checksum::seeded(info.file_id, count(footer))
+        .add(&bytes[..16])
+        .add(&bytes[footer..footer + 8])
+        .finish();
+    bytes[footer + 8..footer + 12].copy_from_slice(&sum.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let refused = verify(&RealDisk, &dir, VerifyOptions::default()).unwrap_err();
+    let is_newer = matches!(refused, AtlasError::NewerFormat { found: 2, .. });
+    assert!(is_newer, "{refused}");
+}
+
+#[test]
+fn damaged_places_behind_the_hundredth_are_counted() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let options = Options {
+        background: false,
+        ..Options::default()
+    };
+    let engine = Engine::open(RealDisk::shared(), &dir, options).unwrap();
+    for number in 0..250 {
+        let key = format!("key{number:03}");
+        engine.put(key.as_bytes(), &[7; 20]).unwrap();
+    }
+    engine.flush().unwrap();
+    drop(engine);
+    let file = of_table(&dir, |bytes| {
+        // All entries are of one length.
+        let length = (bytes.len() - 32) / 250;
+        for number in (1..250).step_by(2) {
+            bytes[16 + number * length + 10] ^= 1;
+        }
+    });
+    assert_eq!(file.entries, Some(125), "{:?}", file.findings[0]);
+    let last = file.findings.last().unwrap();
+    assert_eq!(file.findings.len(), 1 + 100 + 1);
+    assert_eq!(last.severity, Severity::Loss);
+    assert!(
+        last.detail.starts_with("25 more damaged places"),
+        "{last:?}"
+    );
 }
