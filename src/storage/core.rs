@@ -100,7 +100,7 @@ pub(crate) struct Core {
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) scans: Arc<Scans>,
     pub(crate) reserve: Reserve,
-    disk_full: Mutex<Option<String>>,
+    pub(super) disk_full: Mutex<Option<String>>,
     /// Of the last merge, when it found no room.
     pub(super) shortage: Mutex<Option<Shortage>>,
     pub(crate) counters: Counters,

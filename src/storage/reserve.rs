@@ -80,7 +80,7 @@ impl Reserve {
         reserve
     }
 
-    fn set(&self, held: Held) {
+    pub(super) fn set(&self, held: Held) {
         let code = match held {
             Held::All => 0,
             Held::Nothing => 1,

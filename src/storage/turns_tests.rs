@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use super::*;
 use crate::storage::disk::RealDisk;
 use crate::storage::durability::CurrentReaders;
+use crate::storage::reserve::Held;
 use crate::storage::{KIB, Lsn};
 
 /// A step that did not wait would be done long before. With the lock in place nothing depends on it.
@@ -116,6 +117,22 @@ fn a_merge_gives_way_and_begins_anew() {
     waits("a merge, for whoever needs its room,", held, || {
         drop(core.merging.begin());
     });
+}
+
+/// Whoever frees the reserve notes the full disk after it: a resume in between must not undo that.
+#[test]
+fn a_resume_asks_for_the_reserve_in_its_turn() {
+    let (_home, engine) = place();
+    let core = &engine.core;
+    let full = std::io::ErrorKind::StorageFull.into();
+    core.refuse_full(&AtlasError::io("write", "a file".as_ref(), full));
+    let held = |meanwhile: &mut dyn FnMut()| {
+        let _full = lock(&core.disk_full);
+        meanwhile();
+        core.reserve.set(Held::Nothing);
+    };
+    waits("a resume", held, || core.resume());
+    assert!(core.disk_full().is_some());
 }
 
 #[test]

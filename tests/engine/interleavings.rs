@@ -271,7 +271,7 @@ fn flush_against_compaction_against_removal() {
     });
 }
 
-/// A flush finds room and says so while another finds none and frees what is held back: nobody is left refused
+/// A flush finds room and says so while a merge finds none and frees what is held back: nobody is left refused
 /// when there is room again.
 #[test]
 fn resuming_against_a_full_disk() {
@@ -282,10 +282,13 @@ fn resuming_against_a_full_disk() {
             engine.put(key, &[7; 18 * KIB]).unwrap();
             engine.flush().unwrap();
         }
+        // It counts as full, but what is held back is not in use yet: a merge may take that now.
+        disk.set_capacity(Some(disk.used()));
+        let refused = engine.put(b"c", &[7; 18 * KIB]).unwrap_err();
+        assert!(matches!(refused, AtlasError::DiskFull { .. }), "{refused}");
         disk.set_capacity(Some(disk.used() + 24 * KIB as u64));
-        let work: [fn(&Engine); 3] = [
+        let work: [fn(&Engine); 2] = [
             |engine| drop(engine.put(b"c", b"1").and_then(|_| engine.flush())),
-            |engine| drop(engine.delete(b"d").and_then(|_| engine.flush())),
             |engine| drop(engine.compact()),
         ];
         let threads = work.map(|work| {
