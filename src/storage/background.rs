@@ -142,7 +142,8 @@ impl Core {
     pub(crate) fn compact_once(&self) -> Result<bool> {
         let _turn = lock(&self.compacting);
         let view = self.view();
-        let limit = self.merge_limit();
+        let room = self.room();
+        let limit = self.merge_limit(room);
         let infos: Vec<TableInfo> = view
             .tables
             .iter()
@@ -160,9 +161,11 @@ impl Core {
             None => Ok(false),
         };
         match &merged {
-            Err(error) if error.is_out_of_space() => self.note_shortage(bytes, error),
-            Ok(_) if limit.is_none() => self.end_shortage(),
-            _ => {}
+            Err(error) if error.is_out_of_space() => self.note_shortage(bytes, room, error),
+            // Whatever was worth it was tried.
+            Ok(_) if limit.is_none() => self.end_shortage(u64::MAX),
+            Ok(_) => self.end_shortage(bytes),
+            Err(_) => {}
         }
         merged
     }
@@ -204,6 +207,7 @@ impl Core {
                 let all = 0..view.tables.len();
                 let merged = self.merge_as_room_allows(&view.tables, all, wanted)?;
                 (summary.tombstones_dropped, summary.shadowed_dropped) = merged;
+                self.end_shortage(u64::MAX);
             }
         }
         let manifest = &self.manifest().manifest;

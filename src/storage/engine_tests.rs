@@ -172,7 +172,7 @@ fn on_a_full_disk_flushes_wait_for_twice_as_many_tables() {
         let shortage = Shortage::new(String::new(), 1, no_room, LONG);
         *lock(&engine.core.shortage) = Some(shortage);
         assert_eq!(engine.core.is_behind(&view), behind_when_full, "{tables}");
-        engine.core.end_shortage();
+        engine.core.end_shortage(u64::MAX);
     }
 }
 

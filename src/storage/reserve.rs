@@ -256,11 +256,22 @@ impl Core {
         true
     }
 
-    /// Holds room back again, if its room was in use.
+    /// Whether there is room to hold all back again, whatever a merge that is under way may still write.
+    pub(crate) fn has_room_beside_merges(&self) -> bool {
+        let view = self.view();
+        let tables: u64 = view.tables.iter().map(|table| table.info().size).sum();
+        let needed = lock(&self.reserve.turn)
+            .needed(&view)
+            .saturating_add(tables);
+        let free = self.disk.free_space(&self.dir);
+        matches!(free, Ok(Some(free)) if free >= needed)
+    }
+
+    /// Holds room back again, if its room was in use; not while somebody has a merge give way, for whom it was freed.
     pub(crate) fn hold_reserve(&self) -> Result<()> {
         let view = self.view();
         let mut kept = lock(&self.reserve.turn);
-        if self.reserve.is_in_use() {
+        if self.reserve.is_in_use() && !self.merging.is_in_the_way() {
             let needed = kept.needed(&view);
             self.hold_now(&mut kept, &view.options, (least(&view.options), needed))?;
         }

@@ -25,9 +25,12 @@ pub(crate) struct Shortage {
     pub(crate) reason: String,
     /// Bytes that its tables take.
     bytes: u64,
-    /// The disk counted as full.
+    /// The most that tables of a merge took for which there was no room since.
+    most: u64,
+    /// The disk counted as full before it.
     was_full: bool,
-    /// Less was free than its tables take.
+    /// Less was free before it than its tables take. After it that says little: some file systems give the room of
+    /// a file back a while after it is removed.
     was_short: bool,
     pause: Duration,
     /// When its pause is over.
@@ -35,13 +38,14 @@ pub(crate) struct Shortage {
 }
 
 impl Shortage {
-    /// A merge of tables of so many bytes found no room; how things stand after it.
-    pub(crate) fn new(reason: String, bytes: u64, room: Room, pause: Duration) -> Shortage {
+    /// A merge of tables of so many bytes found no room; how things stood before it.
+    pub(crate) fn new(reason: String, bytes: u64, before: Room, pause: Duration) -> Shortage {
         Shortage {
             reason,
             bytes,
-            was_full: room.is_full,
-            was_short: is_short(room, bytes),
+            most: bytes,
+            was_full: before.is_full,
+            was_short: is_short(before, bytes),
             pause,
             again: Instant::now() + pause,
         }
@@ -58,8 +62,12 @@ impl Shortage {
 
     /// Bytes that the tables of a merge may take now; `None`: it is worth another try, whatever they take.
     pub(crate) fn limit(&self, now: Room) -> Option<u64> {
-        if self.again <= Instant::now() || self.is_over(now) {
+        if self.again <= Instant::now() {
             return None;
+        }
+        // A larger one may have failed before it, and would again.
+        if self.is_over(now) {
+            return now.free;
         }
         // Half at most: with less, each of many a little smaller would fail too.
         let half = self.bytes / 2;
@@ -80,27 +88,31 @@ impl Core {
         lock(&self.shortage).clone()
     }
 
-    /// Bytes that the tables of a merge may take now; `None`: no matter.
-    pub(super) fn merge_limit(&self) -> Option<u64> {
-        let shortage = self.shortage()?;
-        shortage.limit(self.room())
+    /// Bytes that the tables of a merge may take `now`; `None`: no matter.
+    pub(super) fn merge_limit(&self, now: Room) -> Option<u64> {
+        self.shortage()?.limit(now)
     }
 
-    /// A merge of tables of so many bytes ended with `error`: there was no room for it.
-    pub(super) fn note_shortage(&self, bytes: u64, error: &AtlasError) {
-        let room = self.room();
+    /// A merge of tables of so many bytes ended with `error`: there was no room for it, as things stood `before`.
+    pub(super) fn note_shortage(&self, bytes: u64, before: Room, error: &AtlasError) {
         let mut shortage = lock(&self.shortage);
         let earlier = shortage.as_ref();
         let pause = earlier.map_or(RETRY, |earlier| earlier.next_pause(bytes, LONGEST_RETRY));
-        *shortage = Some(Shortage::new(error.reason_of_full(), bytes, room, pause));
+        let most = earlier.map_or(bytes, |earlier| earlier.most.max(bytes));
+        let reason = error.reason_of_full();
+        *shortage = Some(Shortage {
+            most,
+            ..Shortage::new(reason, bytes, before, pause)
+        });
     }
 
-    /// A merge found room, whatever it took, or none is worth it.
-    pub(super) fn end_shortage(&self) {
-        *lock(&self.shortage) = None;
+    /// There was room for a merge of tables of so many bytes: for those that failed too, unless one was larger.
+    pub(super) fn end_shortage(&self, bytes: u64) {
+        let mut shortage = lock(&self.shortage);
+        *shortage = shortage.take().filter(|shortage| bytes < shortage.most);
     }
 
-    fn room(&self) -> Room {
+    pub(super) fn room(&self) -> Room {
         Room {
             is_full: self.disk_full().is_some(),
             free: self.disk.free_space(&self.dir).ok().flatten(),
@@ -155,6 +167,16 @@ mod tests {
         assert_eq!(shortage(room(true, None)).limit(room(true, None)), Some(50));
         let past = Shortage::new(String::new(), 100, room(false, 60), Duration::ZERO);
         assert_eq!(past.limit(room(false, 60)), None);
+    }
+
+    /// Room for the last that failed is none for a larger one that failed before.
+    #[test]
+    fn what_is_larger_than_what_is_free_waits_for_its_pause() {
+        let short = shortage(room(false, 60));
+        assert_eq!(short.limit(room(false, 100)), Some(100));
+        assert_eq!(short.limit(room(false, 150)), Some(150));
+        let quota = shortage(room(true, None));
+        assert_eq!(quota.limit(room(false, None)), None);
     }
 
     #[test]

@@ -155,6 +155,17 @@ fn after_a_failed_sync_a_full_disk_frees_nothing_and_does_not_resume() {
 }
 
 #[test]
+fn after_a_failed_sync_the_reserve_stays_as_it_is() {
+    let place = place(WalSyncStrategy::OsDefault);
+    let larger = Options {
+        memtable_size: 512 * KIB,
+        ..(*place.engine.core.options()).clone()
+    };
+    place.engine.core.durability.stop_writing(&failure("log"));
+    place.check("other sizes", |core| core.reconfigure(&larger).unwrap());
+}
+
+#[test]
 fn after_a_failed_sync_nobody_asks_for_another() {
     let place = stopped(WalSyncStrategy::Interval { ms: 60_000 });
     let durability = &place.engine.core.durability;

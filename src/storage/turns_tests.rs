@@ -135,6 +135,49 @@ fn a_resume_asks_for_the_reserve_in_its_turn() {
     assert!(core.disk_full().is_some());
 }
 
+/// What is freed for a flush or a delete is theirs until they have tried again.
+#[test]
+fn what_is_freed_for_one_is_not_held_back_by_another() {
+    let (_home, engine) = place();
+    let core = &engine.core;
+    let full = || {
+        AtlasError::io(
+            "write",
+            "a file".as_ref(),
+            std::io::ErrorKind::StorageFull.into(),
+        )
+    };
+    while core.flush_oldest().unwrap() {}
+    let mut tries = 0;
+    let work = || {
+        tries += 1;
+        core.try_resume().unwrap();
+        if tries > 2 {
+            assert!(core.reserve.is_in_use(), "it is held back again");
+            return Ok(());
+        }
+        Err(full())
+    };
+    core.with_reserve(work).unwrap();
+    core.try_resume().unwrap();
+    assert_eq!(core.reserve.held(), Held::All);
+    assert!(core.disk_full().is_none());
+}
+
+/// Where there is room for it and for the merge, puts need not wait for the end of a merge.
+#[test]
+fn writing_resumes_beside_a_merge_that_has_room() {
+    let (_home, engine) = place();
+    let core = &engine.core;
+    while core.flush_oldest().unwrap() {}
+    let full = std::io::ErrorKind::StorageFull.into();
+    assert!(core.free_reserve(&AtlasError::io("write", "a file".as_ref(), full)));
+    let _merge = lock(&core.compacting);
+    core.try_resume().unwrap();
+    assert_eq!(core.reserve.held(), Held::All);
+    assert!(core.disk_full().is_none());
+}
+
 #[test]
 fn the_end_waits_for_whoever_is_at_work() {
     let (_home, engine) = place();

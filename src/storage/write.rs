@@ -436,9 +436,12 @@ impl Core {
         if !self.view().sealed.is_empty() {
             return Ok(());
         }
-        // A merge that is under way may need what is held back.
+        // A merge that is under way may need what is held back, and take long.
         let merging = self.compacting.try_lock();
-        if self.reserve.is_in_use() && matches!(merging, Err(TryLockError::WouldBlock)) {
+        if self.reserve.is_in_use()
+            && matches!(merging, Err(TryLockError::WouldBlock))
+            && !self.has_room_beside_merges()
+        {
             return Ok(());
         }
         self.hold_reserve()

@@ -317,8 +317,9 @@ fn a_merge_gives_way() {
         disk.set_capacity(Some(disk.used()));
         let refused = engine.put(b"d", &[7; 18 * KIB]).unwrap_err();
         assert!(matches!(refused, AtlasError::DiskFull { .. }), "{refused}");
-        let work: [fn(&Engine); 3] = [
+        let work: [fn(&Engine); 4] = [
             |engine| drop(engine.compact()),
+            |engine| drop(engine.maintain()),
             |engine| {
                 engine.delete(b"a").unwrap();
                 engine.flush().unwrap();
