@@ -274,7 +274,18 @@ mod tests {
             assert!(SegmentHeader::decode(&block).is_err(), "bit {bit}");
             block[bit / 8] ^= 1 << (bit % 8);
         }
-        assert!(SegmentHeader::decode(&block[..HEADER_SIZE - 1]).is_err());
+        for length in 0..HEADER_SIZE {
+            assert!(SegmentHeader::decode(&block[..length]).is_err(), "{length}");
+        }
+        // The checksum holds, but it is another format.
+        block[0] ^= 1;
+        let sum = Checksum::new()
+            .add(&block[..CRC_AT])
+            .add(&block[CRC_AT + 4..HEADER_SIZE])
+            .finish();
+        block[CRC_AT..CRC_AT + 4].copy_from_slice(&sum.to_le_bytes());
+        let refused = SegmentHeader::decode(&block).unwrap_err();
+        assert!(matches!(refused, HeaderError::Damaged(_)), "{refused:?}");
     }
 
     #[test]
