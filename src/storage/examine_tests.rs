@@ -116,3 +116,19 @@ fn writes_that_were_never_synced_and_are_lost_are_told() {
     let told = format!("LSN {} to {} were", place.lsns[7], place.lsns[WRITES - 1]);
     assert!(log.notes.concat().contains(&told), "{:?}", log.notes);
 }
+
+/// A segment stands under its own name: nonce and LSNs alone would let it pass for another of the same store.
+#[test]
+fn a_segment_under_another_number_is_refused() {
+    let place = place(WalSyncStrategy::OsDefault);
+    let dir = place.home.path();
+    let number = place.manifest.segments[0].number;
+    let path = |number| dir.join(crate::storage::file_name::segment(number));
+    SegmentReader::open(&RealDisk, dir, number).unwrap();
+    std::fs::copy(path(number), path(number + 1)).unwrap();
+    let refused = SegmentReader::open(&RealDisk, dir, number + 1).unwrap_err();
+    assert!(
+        matches!(&refused, AtlasError::Corrupt { detail, .. } if detail.contains("file number")),
+        "{refused}"
+    );
+}
