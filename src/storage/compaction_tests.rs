@@ -199,6 +199,36 @@ fn the_most_tables_force_a_merge() {
     assert_eq!(choose(&tables[..31], (4, 31), u64::MAX), Some(0..4));
 }
 
+/// Tables of these sizes, newest first, of which none wastes space.
+fn of_sizes(sizes: &[u64]) -> Vec<TableInfo> {
+    let oldest = sizes.len() - 1;
+    let table = |(place, size): (usize, &u64)| TableInfo {
+        size: *size,
+        entries: if place == oldest { 1 << 30 } else { 1 },
+        ..info(&Simulated::new())
+    };
+    sizes.iter().enumerate().map(table).collect()
+}
+
+#[test]
+fn a_run_is_merged_as_soon_as_it_is_long_enough() {
+    let chosen = |sizes: &[u64]| choose(&of_sizes(sizes), (4, 32), u64::MAX);
+    assert_eq!(chosen(&[1, 1, 1, 1000]), None);
+    assert_eq!(chosen(&[1, 1, 1, 1, 1000]), Some(0..4));
+    // No larger than twice the largest newer one, which need not be the one before it.
+    assert_eq!(chosen(&[1, 2, 4, 8, 1000]), Some(0..4));
+    assert_eq!(chosen(&[1, 2, 4, 9, 1000]), None);
+    assert_eq!(chosen(&[100, 8, 4, 3, 1, 1000]), Some(0..5));
+    assert_eq!(chosen(&[1, 100, 100, 100, 100, 1000]), Some(1..5));
+}
+
+#[test]
+fn where_there_may_be_no_more_tables_than_a_merge_takes_all_are_merged() {
+    let tables = of_sizes(&[1, 3, 9, 27]);
+    assert_eq!(choose(&tables, (4, 5), u64::MAX), None);
+    assert_eq!(choose(&tables, (4, 4), u64::MAX), Some(0..4));
+}
+
 fn open_all(dir: &Path, models: &[Model]) -> Vec<Arc<Table>> {
     let table = |(number, model)| open(dir, &build(dir, number, number * 7, model).0);
     (1_u64..).zip(models).map(table).collect()
