@@ -165,6 +165,38 @@ fn after_a_failed_sync_the_reserve_stays_as_it_is() {
     place.check("other sizes", |core| core.reconfigure(&larger).unwrap());
 }
 
+/// No flush makes room any more for a write that waits for one.
+#[test]
+fn after_a_failed_sync_no_write_waits_for_room() {
+    let home = tempfile::tempdir().unwrap();
+    let options = Options {
+        memtable_size: 64 * KIB,
+        ..Options::default()
+    };
+    let engine = Engine::open(Arc::new(RealDisk), home.path(), options).unwrap();
+    let core = &engine.core;
+    let no_flush = lock(&core.flushing);
+    while core.view().sealed.len() < core.options().max_sealed_memtables {
+        engine.put(b"key", b"").unwrap();
+        core.seal(&mut lock(&core.writer)).unwrap();
+    }
+    // A memtable is full once it holds more than it may.
+    for key in [b"one", b"two"] {
+        engine.put(key, &[7; 40 * KIB]).unwrap();
+    }
+    let refused = std::thread::scope(|scope| {
+        let write = scope.spawn(|| engine.put(b"key", &[7; 40 * KIB]).unwrap_err());
+        while core.counters.stalled_writes.load(Ordering::Relaxed) == 0 {
+            assert!(!write.is_finished(), "it did not wait");
+            std::thread::yield_now();
+        }
+        core.durability.stop_writing(&failure("log"));
+        write.join().unwrap()
+    });
+    drop(no_flush);
+    assert!(matches!(refused, AtlasError::ReadOnly { .. }), "{refused}");
+}
+
 #[test]
 fn after_a_failed_sync_nobody_asks_for_another() {
     let place = stopped(WalSyncStrategy::Interval { ms: 60_000 });
