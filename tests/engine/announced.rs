@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use atlaskv::storage::Disk;
 use atlaskv::storage::repair::{FileAction, RepairOutcome, RepairPlan};
 use atlaskv::storage::verify::{FileKind, Verdict, VerifyOptions, VerifyReport, verify};
 
@@ -75,6 +76,8 @@ fn announced(step: Step) -> Announced {
     let disk = new();
     let (model, changes) = run(&disk, step, None);
     let disk = disk.copy();
+    // What the step was made of is gone for good.
+    disk.sync_dir(Path::new(DIR)).unwrap();
     let found = changes.into_iter().find_map(|at| {
         let crashed = new();
         run(&crashed, step, Some(at));
