@@ -105,7 +105,7 @@ pub(crate) struct Manifest {
     pub(crate) tables: Vec<TableInfo>,
     /// Live segments, oldest first.
     pub(crate) segments: Vec<SegmentInfo>,
-    /// Files that nothing needs any more and that may be deleted.
+    /// Files that nothing needs any more, or not yet, and that may be deleted.
     #[serde(deserialize_with = "codec::texts")]
     pub(crate) obsolete: BTreeSet<String>,
     /// Files on their way to quarantine.

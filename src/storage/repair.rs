@@ -16,6 +16,7 @@
 
 mod carry_out;
 mod evidence;
+mod later;
 mod log;
 mod plan;
 mod rebuild;
@@ -124,8 +125,9 @@ impl<'a> Repair<'a> {
         };
         let number = number(&kept, &manifest);
         let replaced = (tables.as_slice(), log.is_some());
-        let moves = moves(&manifest, (&files, &kept), replaced, number);
-        findings.set_aside(&files, &moves);
+        let is_lost = !findings.losses.is_empty();
+        let moves = moves(&manifest, is_lost, (&files, &kept), replaced, number);
+        findings.set_aside(&manifest, &files, &moves);
         let plan = findings.into_plan(&files, &moves);
         Ok(Repair {
             disk,
@@ -256,42 +258,12 @@ impl Sought<'_> {
                 "the manifest is older than the data: {name} was made after it"
             ))));
         }
-        let later = self.later_table(manifest)?;
+        let later = later::later_table(self.disk, self.dir, manifest, self.files)?;
         Ok(later.map(|(gone, later)| {
             Distrust::Older(format!(
                 "the manifest is older than the data: {gone} is not there, and {later} was made after it"
             ))
         }))
-    }
-
-    /// A table that the manifest names and that is gone, and one with a number that it has not given yet. A file
-    /// is removed only after a manifest that does not name it is durable, so there was one.
-    fn later_table(&self, manifest: &Manifest) -> Result<Option<(String, String)>> {
-        let names = manifest
-            .tables
-            .iter()
-            .map(|info| file_name::table(info.number));
-        let mut gone = names.filter(|name| !self.files.iter().any(|file| file.name == *name));
-        let Some(gone) = gone.next() else {
-            return Ok(None);
-        };
-        let unfinished = evidence::unfinished(self.disk, self.dir, self.files)?;
-        for file in self.files {
-            if let FileName::Table(number) = file_name::parse(&file.name)
-                && (manifest.next_file_number..manifest::MAX_NUMBER / 2).contains(&number)
-                && !unfinished.contains(&file.name)
-                && self.is_whole_table(number)?
-            {
-                return Ok(Some((gone, file.name.clone())));
-            }
-        }
-        Ok(None)
-    }
-
-    fn is_whole_table(&self, number: u64) -> Result<bool> {
-        let path = table::path(self.dir, number);
-        let found = table::describe(self.disk, &path, number, &mut |_| {})?;
-        Ok(found.is_some_and(|found| found.is_whole))
     }
 
     /// Whether the tables and segments that it names are there, and are those that it describes.
@@ -350,9 +322,11 @@ fn number(kept: &[QuarantinedFile], manifest: &Manifest) -> u64 {
     next.max(manifest.generation.saturating_add(1))
 }
 
-/// What goes to quarantine: originals, orphans, and what an interrupted run had not moved yet.
+/// What goes to quarantine: originals, orphans, and what an interrupted run had not moved yet. Where something is
+/// lost, what is listed as obsolete goes with them: in the next manifest it may have been live, and have what is lost.
 fn moves(
     manifest: &Manifest,
+    is_lost: bool,
     (files, kept): (&[DirEntry], &[QuarantinedFile]),
     (tables, log_is_replaced): (&[TablePlan], bool),
     number: u64,
@@ -374,7 +348,7 @@ fn moves(
         };
         if let Some(pending) = manifest.moves.iter().find(is_pending) {
             moves.push(pending.clone());
-        } else if goes(file) && !manifest.obsolete.contains(&file.name) {
+        } else if goes(file) && (is_lost || !manifest.obsolete.contains(&file.name)) {
             moves.push(Move {
                 from: file.name.clone(),
                 to: format!("{PREFIX}{number}.{}", file.name),

@@ -16,6 +16,7 @@
     reason = "test code"
 )]
 
+mod announced;
 mod bits;
 mod calls;
 mod compact_offline;

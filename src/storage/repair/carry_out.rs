@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::log::{self, LogPlan};
-use super::{PREFIX, Repair, Repaired, evidence};
+use super::{PREFIX, Repair, RepairOutcome, Repaired, evidence};
 use crate::storage::disk::{self, Disk, count};
 use crate::storage::error::{AtlasError, Result};
 use crate::storage::manifest::{Manifest, Move};
@@ -128,6 +128,10 @@ fn make_next(repair: &mut Repair<'_>, next: &mut Manifest) -> Result<Vec<String>
         .collect();
     next.generation = repair.number;
     next.moves = std::mem::take(&mut repair.moves);
+    if repair.plan.outcome == RepairOutcome::Loss {
+        // What of it is there is moved instead.
+        next.obsolete.clear();
+    }
     check(&dir, next)?;
     let record = record(repair, &made, &next.moves);
     keep(repair, next, &record)?;

@@ -7,8 +7,11 @@ use serde::{Serialize, Serializer};
 
 use crate::storage::codec::Checksum;
 use crate::storage::disk::count;
-use crate::storage::manifest::Move;
+use crate::storage::manifest::{Manifest, Move};
 use crate::storage::{DirEntry, Lsn, file_name};
+
+const OBSOLETE: &str = "the manifest lists it as not needed; it is kept, for should the manifest not be the last, it \
+                        may have what is lost";
 
 /// What a repair comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -146,12 +149,15 @@ impl Findings {
     }
 
     /// Notes the files that go to quarantine and were not told yet.
-    pub(super) fn set_aside(&mut self, files: &[DirEntry], moves: &[Move]) {
+    pub(super) fn set_aside(&mut self, manifest: &Manifest, files: &[DirEntry], moves: &[Move]) {
         self.is_damaged |= !moves.is_empty();
         for file in files {
             let goes = moves.iter().any(|it| it.from == file.name);
             if goes && !self.files.iter().any(|told| told.name == file.name) {
-                let detail = "the manifest does not name it: it holds no data";
+                let detail = match manifest.obsolete.contains(&file.name) {
+                    true => OBSOLETE,
+                    false => "the manifest does not name it: it holds no data",
+                };
                 self.file(file.name.clone(), FileAction::SetAside, None, detail);
             }
         }

@@ -197,12 +197,12 @@ fn no_live_file_is_moved() {
     };
     manifest.moves = vec![to_move(&live)];
     let nothing = (&[][..], false);
-    assert_eq!(moves(&manifest, (&files, &[]), nothing, 1), []);
+    assert_eq!(moves(&manifest, false, (&files, &[]), nothing, 1), []);
     // One that is not live goes where it was to go, unless another has the name there.
     manifest.tables.clear();
-    let planned = moves(&manifest, (&files, &[]), nothing, 1);
+    let planned = moves(&manifest, false, (&files, &[]), nothing, 1);
     assert_eq!(planned, [to_move(&live)]);
     let there = [kept(&format!("moved-{live}"))];
-    let planned = moves(&manifest, (&files, &there), nothing, 1);
+    let planned = moves(&manifest, false, (&files, &there), nothing, 1);
     assert_eq!(planned[0].to, format!("repair-1.{live}"));
 }

@@ -4,6 +4,9 @@
 //! Tables are taken to have whatever counts of the LSNs before their end, for nothing is flushed before what was
 //! written before it. If a table is gone they do not, and then such a segment is the only place that tells of it.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use super::log;
@@ -59,8 +62,8 @@ fn spans(
     let Some(mut reader) = log::open(disk, dir, manifest, info)? else {
         return Ok(spans);
     };
-    // The last LSN so far up to which no table has any since the span began.
-    let mut reaches = None;
+    // The last LSN so far that no table has, and whether the last span reaches it.
+    let (mut reaches, mut is_open) = (None, false);
     log::each_entry(&mut reader, Lsn::MAX, &mut |entry| {
         let lsn = entry.lsn;
         let is_replayed = is_live && lsn > manifest.flushed_lsn;
@@ -68,14 +71,15 @@ fn spans(
         if is_replayed || tables.any(|table| table.min_lsn <= lsn && lsn <= table.max_lsn) {
             return;
         }
-        let goes_on = reaches.replace(lsn).and_then(Lsn::next) == Some(lsn);
+        is_open &= reaches.replace(lsn).and_then(Lsn::next) == Some(lsn);
         if entry.operations == 0 {
             return;
         }
-        match spans.last_mut().filter(|_| goes_on) {
+        match spans.last_mut().filter(|_| is_open) {
             Some((_, last)) => *last = lsn,
             None => spans.push((lsn, lsn)),
         }
+        is_open = true;
     })?;
     Ok(spans)
 }

@@ -12,8 +12,9 @@ use crate::storage::manifest::{self, Manifest};
 use crate::storage::wal::HEADER_SIZE;
 use crate::storage::wal::reader::SegmentReader;
 
-/// A segment of the same store with an entry, whose number the manifest has not given yet. An entry is written
-/// only after a manifest that names its segment is durable, so there was one.
+/// A segment of the same store with an entry, whose number the manifest has not given yet, or of an epoch that it has
+/// not opened: a start lists the number of its segment as not needed before it makes it. An entry is written only
+/// after a manifest that names its segment is durable, so there was one.
 ///
 /// # Errors
 /// `NewerFormat`, `Io`.
@@ -25,8 +26,9 @@ pub(in crate::storage) fn later_segment(
 ) -> Result<Option<u64>> {
     for file in files {
         if let FileName::Segment(number) = file_name::parse(&file.name)
-            && (manifest.next_file_number..manifest::MAX_NUMBER / 2).contains(&number)
-            && has_entries(disk, dir, number, manifest.database_id)?
+            && number < manifest::MAX_NUMBER / 2
+            && !manifest.is_live(&file.name)
+            && is_later(disk, dir, manifest, number)?
         {
             return Ok(Some(number));
         }
@@ -34,7 +36,7 @@ pub(in crate::storage) fn later_segment(
     Ok(None)
 }
 
-fn has_entries(disk: &dyn Disk, dir: &Path, number: u64, database_id: [u8; 16]) -> Result<bool> {
+fn is_later(disk: &dyn Disk, dir: &Path, manifest: &Manifest, number: u64) -> Result<bool> {
     let mut reader = match SegmentReader::open(disk, dir, number) {
         Ok(reader) => reader,
         Err(error @ (AtlasError::Io { .. } | AtlasError::NewerFormat { .. })) => {
@@ -42,8 +44,10 @@ fn has_entries(disk: &dyn Disk, dir: &Path, number: u64, database_id: [u8; 16]) 
         }
         Err(_) => return Ok(false),
     };
-    let is_ours = reader.header().database_id == database_id;
-    Ok(is_ours && reader.find_entry(count(HEADER_SIZE))?.is_some())
+    let header = reader.header();
+    let is_ours = header.database_id == manifest.database_id;
+    let is_new = number >= manifest.next_file_number || header.first_lsn.epoch() > manifest.epoch;
+    Ok(is_ours && is_new && reader.find_entry(count(HEADER_SIZE))?.is_some())
 }
 
 /// What is wrong with the age of `manifest`, which was read before the files were looked at: a running store
@@ -61,16 +65,22 @@ pub(super) fn check(
     let Ok(Some(number)) = later_segment(disk, dir, manifest, files) else {
         return Ok(None);
     };
-    let present = Manifest::load(disk, dir)?;
-    let next = present.map_or(u64::MAX, |present| present.next_file_number);
-    Ok((number >= next).then(|| {
-        let detail = format!(
-            "the manifest is older than the data: {} was made after it and has entries, so it knows nothing of \
-             what was written since; a start on it would not replay that: bring the latest MANIFEST back, or have \
-             atlaskv-verify --repair make one anew of the files",
-            file_name::segment(number)
-        );
-        let finding = Finding::whole(Severity::Loss, detail);
-        finding.comparing(format!("below {next}"), number)
+    let Some(present) = Manifest::load(disk, dir)? else {
+        return Ok(None);
+    };
+    let name = file_name::segment(number);
+    if present.is_live(&name) || !matches!(is_later(disk, dir, &present, number), Ok(true)) {
+        return Ok(None);
+    }
+    let detail = format!(
+        "the manifest is older than the data: {name} was made after it and has entries, so it knows nothing of \
+         what was written since; a start on it would not replay that: bring the latest MANIFEST back, or have \
+         atlaskv-verify --repair make one anew of the files"
+    );
+    let finding = Finding::whole(Severity::Loss, detail);
+    let next = present.next_file_number;
+    Ok(Some(match number < next {
+        true => finding,
+        false => finding.comparing(format!("below {next}"), number),
     }))
 }
