@@ -87,6 +87,8 @@ fn the_document_shows_what_the_program_does() {
                 .unwrap();
             let mut printed = String::from_utf8(output.stdout).unwrap();
             match output.status.code().unwrap() {
+                // What takes longer than usual on a busy machine is slow there, and nobody knows it before.
+                0 if command.starts_with("atlaskv-ctl slowlog") => printed.clear(),
                 0 => {}
                 code => printed += &format!("[{code}]\n"),
             }
