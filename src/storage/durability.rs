@@ -120,6 +120,12 @@ impl Durability {
         }
     }
 
+    /// How long the sync thread pauses before it acts.
+    #[cfg(test)]
+    pub(super) fn turn(&self) -> Option<Duration> {
+        self.lock().turn()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -227,6 +227,23 @@ fn after_a_failed_sync_the_policy_stays_and_the_first_reason_is_told_once() {
     assert_eq!(stops.count(), 1);
 }
 
+/// With no sync thread: when it would act.
+#[test]
+fn the_sync_thread_acts_when_the_policy_says_so() {
+    let turn = |place: &Place| place.engine.core.durability.turn();
+    let interval = place(WalSyncStrategy::Interval { ms: 7 });
+    assert_eq!(turn(&interval), Some(Duration::from_millis(7)));
+    let on_request = place(WalSyncStrategy::OsDefault);
+    assert_eq!(turn(&on_request), None);
+    for place in [interval, on_request] {
+        place.engine.sync().unwrap();
+        assert_eq!(turn(&place), Some(crate::storage::durability::QUIET));
+        let durability = &place.engine.core.durability;
+        durability.stop_writing(&failure("log"));
+        assert_eq!(durability.turn(), None);
+    }
+}
+
 #[test]
 fn a_closed_store_answers_closed() {
     let place = place(WalSyncStrategy::OsDefault);
@@ -265,4 +282,6 @@ fn a_closed_store_answers_closed() {
     engine.core.closed.store(false, Ordering::Release);
     engine.close().unwrap();
     check_all();
+    let ended = engine.core.durability.check();
+    assert!(matches!(ended, Err(AtlasError::Closed)), "{ended:?}");
 }
