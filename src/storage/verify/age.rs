@@ -69,7 +69,7 @@ pub(super) fn check(
         return Ok(None);
     };
     let name = file_name::segment(number);
-    if present.is_live(&name) || !matches!(is_later(disk, dir, &present, number), Ok(true)) {
+    if !matches!(is_later(disk, dir, &present, number), Ok(true)) {
         return Ok(None);
     }
     let detail = format!(
