@@ -238,18 +238,24 @@ fn a_table_that_was_just_named_takes_no_room_from_it() {
     }
 }
 
+/// A disk with one write in the log, after a crash, and what a start on it does.
+fn one_write(options: &Options) -> (SimDisk, Vec<Call>) {
+    let sound = SimDisk::new(7);
+    let engine = store::open(&sound, options).unwrap();
+    engine.put(b"k", b"v").unwrap();
+    let sound = sound.crash_image(Loss::DropAll, 1);
+    let whole = sound.copy();
+    drop(store::open(&whole, options).unwrap());
+    let trace = whole.trace();
+    (sound, trace)
+}
+
 /// A file system may refuse a rename for want of room: what the start has made is removed again, or each
 /// further start would find less.
 #[test]
 fn one_that_may_not_name_a_table_leaves_nothing() {
     let options = options(WalSyncStrategy::EveryWrite);
-    let sound = SimDisk::new(7);
-    let engine = store::open(&sound, &options).unwrap();
-    engine.put(b"k", b"v").unwrap();
-    let sound = sound.crash_image(Loss::DropAll, 1);
-    let whole = sound.copy();
-    drop(store::open(&whole, &options).unwrap());
-    let trace = whole.trace();
+    let (sound, trace) = one_write(&options);
     let named = trace.iter().find(|call| {
         call.kind == CallKind::Rename && call.path.to_string_lossy().ends_with(".sst.tmp")
     });
@@ -269,14 +275,9 @@ fn one_that_may_not_name_a_table_leaves_nothing() {
 #[test]
 fn a_manifest_that_may_have_its_name_ends_it() {
     let options = options(WalSyncStrategy::EveryWrite);
-    let sound = SimDisk::new(7);
-    let engine = store::open(&sound, &options).unwrap();
-    engine.put(b"k", b"v").unwrap();
-    let sound = sound.crash_image(Loss::DropAll, 1);
-    let whole = sound.copy();
-    drop(store::open(&whole, &options).unwrap());
+    let (sound, trace) = one_write(&options);
     let named = |call: &Call| call.kind == CallKind::Rename && call.path.ends_with("MANIFEST.tmp");
-    let number = whole.trace().into_iter().rfind(named).unwrap().number;
+    let number = trace.into_iter().rfind(named).unwrap().number;
     let disk = sound.copy();
     disk.fail_at(number, Fault::FailDone(Errno::Quota));
     store::open(&disk, &options).unwrap_err();

@@ -50,6 +50,15 @@ fn open(disk: &SimDisk, options: &Options) -> Arc<Engine> {
     Arc::new(store::open(disk, options).unwrap())
 }
 
+/// Does each in a thread of its own, and waits for all.
+fn at_once<const N: usize>(engine: &Arc<Engine>, work: [fn(&Engine); N]) {
+    let threads = work.map(|work| {
+        let engine = Arc::clone(engine);
+        thread::spawn(move || work(&engine))
+    });
+    join(threads.into());
+}
+
 fn every_write() -> Options {
     store::options(WalSyncStrategy::EveryWrite)
 }
@@ -291,11 +300,7 @@ fn resuming_against_a_full_disk() {
             |engine| drop(engine.put(b"c", b"1").and_then(|_| engine.flush())),
             |engine| drop(engine.compact()),
         ];
-        let threads = work.map(|work| {
-            let engine = Arc::clone(&engine);
-            thread::spawn(move || work(&engine))
-        });
-        join(threads.into());
+        at_once(&engine, work);
         disk.set_capacity(None);
         engine.maintain().unwrap();
         engine.put(b"d", b"1").unwrap();
@@ -328,11 +333,7 @@ fn a_merge_gives_way() {
                 engine.delete(b"b").unwrap();
             },
         ];
-        let threads = work.map(|work| {
-            let engine = Arc::clone(&engine);
-            thread::spawn(move || work(&engine))
-        });
-        join(threads.into());
+        at_once(&engine, work);
         disk.set_capacity(None);
         engine.maintain().unwrap();
         engine.put(b"d", b"1").unwrap();

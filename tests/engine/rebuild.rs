@@ -10,7 +10,9 @@ use atlaskv::storage::verify::{FileKind, Verdict, VerifyOptions, verify};
 use atlaskv::storage::{Engine, Options};
 
 use crate::damage;
-use crate::repair::{Store, battered, changes, check_kept, check_repaired, plan, repair, sample};
+use crate::repair::{
+    Store, battered, changes, check_kept, check_repaired, each_interruption, plan, repair, sample,
+};
 use crate::sim_disk::{Errno, Fault, Loss as Lost, SimDisk};
 use crate::specimen::Specimen;
 use crate::store::{self, Contents, DIR};
@@ -334,31 +336,16 @@ fn making_a_manifest_anew_can_be_interrupted_anywhere() {
     for damaged in ruined {
         let fingerprint = plan(&damaged).unwrap().fingerprint;
         let before = damaged.files();
-        for seed in store::seeds(1) {
-            let _repeat = store::Repeat {
-                test: "making_a_manifest_anew",
-                seed,
-            };
-            for at in changes(&damaged) {
-                let names = std::iter::repeat_n(Lost::LostNames, 8);
-                for (draw, loss) in (0..).zip(Lost::ALL.into_iter().chain(names)) {
-                    let disk = damaged.copy();
-                    disk.crash_at(at);
-                    assert!(repair(&disk).is_err() && disk.is_dead());
-                    let why = format!("{loss:?} before change {at}: {}", disk.describe(at));
-                    let image = disk.crash_image(loss, seed ^ (at << 8) ^ draw);
-                    check_kept(&before, &image, &why);
-                    // With a removal undone that was never durable it is another directory.
-                    let is_same = store::segments(&image) == store::segments(&damaged);
-                    let seen = repair(&image).unwrap_or_else(|error| panic!("{why}: {error}"));
-                    if seen.outcome == RepairOutcome::Loss && is_same {
-                        assert_eq!(seen.fingerprint, fingerprint, "{why}: {seen:#?}");
-                    }
-                    check_kept(&before, &image, &why);
-                    check_repaired(&image, &store.options, &expected, &why);
-                }
+        each_interruption(&damaged, ("making_a_manifest_anew", 8), |image, why| {
+            // With a removal undone that was never durable it is another directory.
+            let is_same = store::segments(image) == store::segments(&damaged);
+            let seen = repair(image).unwrap_or_else(|error| panic!("{why}: {error}"));
+            if seen.outcome == RepairOutcome::Loss && is_same {
+                assert_eq!(seen.fingerprint, fingerprint, "{why}: {seen:#?}");
             }
-        }
+            check_kept(&before, image, why);
+            check_repaired(image, &store.options, &expected, why);
+        });
     }
 }
 
@@ -454,34 +441,19 @@ fn left_manifests_outlive_an_interrupted_repair() {
     }
     let before = damaged.files();
     let expected = store.without(&BTreeSet::new());
-    for seed in store::seeds(1) {
-        let _repeat = store::Repeat {
-            test: "left_manifests_outlive",
-            seed,
-        };
-        for at in changes(&damaged) {
-            let names = std::iter::repeat_n(Lost::LostNames, 8);
-            for (draw, loss) in (0..).zip(Lost::ALL.into_iter().chain(names)) {
-                let disk = damaged.copy();
-                disk.crash_at(at);
-                assert!(repair(&disk).is_err() && disk.is_dead());
-                let why = format!("{loss:?} before change {at}: {}", disk.describe(at));
-                let image = disk.crash_image(loss, seed ^ (at << 8) ^ draw);
-                check_kept(&before, &image, &why);
-                repair(&image).unwrap_or_else(|error| panic!("{why}: {error}"));
-                check_kept(&before, &image, &why);
-                let files = image.files();
-                for bytes in [&whole, &another] {
-                    let in_quarantine = files.iter().any(|(path, kept)| {
-                        path.starts_with(store::path("quarantine")) && kept == bytes
-                    });
-                    assert!(in_quarantine, "{why}");
-                }
-                for left in lefts {
-                    assert!(!files.contains_key(&store::path(left)), "{why}: {left}");
-                }
-                check_repaired(&image, &store.options, &expected, &why);
-            }
+    each_interruption(&damaged, ("left_manifests_outlive", 8), |image, why| {
+        repair(image).unwrap_or_else(|error| panic!("{why}: {error}"));
+        check_kept(&before, image, why);
+        let files = image.files();
+        for bytes in [&whole, &another] {
+            let in_quarantine = files
+                .iter()
+                .any(|(path, kept)| path.starts_with(store::path("quarantine")) && kept == bytes);
+            assert!(in_quarantine, "{why}");
         }
-    }
+        for left in lefts {
+            assert!(!files.contains_key(&store::path(left)), "{why}: {left}");
+        }
+        check_repaired(image, &store.options, &expected, why);
+    });
 }

@@ -388,21 +388,19 @@ pub(crate) fn changes(disk: &SimDisk) -> Range<u64> {
     first..disk.changes()
 }
 
-#[test]
-fn a_repair_can_be_interrupted_anywhere() {
-    let store = sample();
-    let (damaged, expected) = battered(&store);
-    let fingerprint = plan(&damaged).unwrap().fingerprint;
+/// Cuts a repair off before each of its changes, in every loss mode. Which names are lost is drawn, and once is too
+/// rarely the one that matters: that is done so many times more. `check` gets what is left, in which every file is
+/// kept, and where it was cut.
+pub(crate) fn each_interruption(
+    damaged: &SimDisk,
+    (test, redraws): (&'static str, usize),
+    mut check: impl FnMut(&SimDisk, &str),
+) {
     let before = damaged.files();
-    let mut started = 0;
     for seed in store::seeds(1) {
-        let _repeat = store::Repeat {
-            test: "a_repair_can_be_interrupted",
-            seed,
-        };
-        for at in changes(&damaged) {
-            // Which names are lost is drawn: once is too rarely the one that matters.
-            let names = std::iter::repeat_n(Loss::LostNames, 12);
+        let _repeat = store::Repeat { test, seed };
+        for at in changes(damaged) {
+            let names = std::iter::repeat_n(Loss::LostNames, redraws);
             for (draw, loss) in (0..).zip(Loss::ALL.into_iter().chain(names)) {
                 let disk = damaged.copy();
                 disk.crash_at(at);
@@ -410,23 +408,39 @@ fn a_repair_can_be_interrupted_anywhere() {
                 let why = format!("{loss:?} before change {at}: {}", disk.describe(at));
                 let image = disk.crash_image(loss, seed ^ (at << 8) ^ draw);
                 check_kept(&before, &image, &why);
-                let again = image.copy();
-                let seen = repair(&again).unwrap_or_else(|error| panic!("{why}: {error}"));
-                if seen.outcome == RepairOutcome::Loss {
-                    assert_eq!(seen.fingerprint, fingerprint, "{why}");
-                }
-                check_kept(&before, &again, &why);
-                check_repaired(&again, &store.options, &expected, &why);
-                // Without a second repair it is the old state, which does not start, or the new one.
-                if let Ok(engine) = store::open(&image, &store.options) {
-                    damage::check_contents(&engine, &expected, &why);
-                    drop(engine);
-                    check_kept(&before, &image, &why);
-                    started += 1;
-                }
+                check(&image, &why);
             }
         }
     }
+}
+
+#[test]
+fn a_repair_can_be_interrupted_anywhere() {
+    let store = sample();
+    let (damaged, expected) = battered(&store);
+    let fingerprint = plan(&damaged).unwrap().fingerprint;
+    let before = damaged.files();
+    let mut started = 0;
+    each_interruption(
+        &damaged,
+        ("a_repair_can_be_interrupted", 12),
+        |image, why| {
+            let again = image.copy();
+            let seen = repair(&again).unwrap_or_else(|error| panic!("{why}: {error}"));
+            if seen.outcome == RepairOutcome::Loss {
+                assert_eq!(seen.fingerprint, fingerprint, "{why}");
+            }
+            check_kept(&before, &again, why);
+            check_repaired(&again, &store.options, &expected, why);
+            // Without a second repair it is the old state, which does not start, or the new one.
+            if let Ok(engine) = store::open(image, &store.options) {
+                damage::check_contents(&engine, &expected, why);
+                drop(engine);
+                check_kept(&before, image, why);
+                started += 1;
+            }
+        },
+    );
     assert!(started > 0, "no crash came after the point of no return");
 }
 
