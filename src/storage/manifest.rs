@@ -480,6 +480,11 @@ mod tests {
             offset(changed(|bytes| bytes[LENGTH_AT] ^= 1)),
             count(LENGTH_AT)
         );
+        let nothing_behind_the_head = changed(|bytes| {
+            bytes.truncate(BODY_AT);
+            bytes[LENGTH_AT..].fill(0);
+        });
+        assert_eq!(offset(nothing_behind_the_head), count(BODY_AT));
         let newer = changed(|bytes| bytes[VERSION_AT] += 1);
         assert!(
             matches!(newer, AtlasError::NewerFormat { found: 2, .. }),

@@ -539,3 +539,30 @@ pub(crate) fn create_segment(
     });
     Ok(segment)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::disk::RealDisk;
+
+    fn file(name: &str) -> DirEntry {
+        DirEntry {
+            name: name.to_owned(),
+            length: 0,
+            is_file: true,
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "what no store makes")]
+    fn a_temporary_file_that_cannot_be_removed_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let name = file_name::temporary(&file_name::table(7));
+        std::fs::create_dir(home.path().join(&name)).unwrap();
+        let refused = remove_temporaries(&RealDisk, home.path(), &[file(&name)]).unwrap_err();
+        assert!(refused.to_string().contains(&name), "{refused}");
+        // One that is gone already needs nothing.
+        let gone = file_name::temporary(&file_name::table(8));
+        remove_temporaries(&RealDisk, home.path(), &[file(&gone)]).unwrap();
+    }
+}

@@ -244,6 +244,28 @@ fn the_sync_thread_acts_when_the_policy_says_so() {
     }
 }
 
+/// Without its having been tried, the sync thread would come back every 50 ms for as long as nothing is flushed.
+#[test]
+fn a_mark_that_has_no_place_is_tried_once() {
+    let place = place(WalSyncStrategy::OsDefault);
+    let core = &place.engine.core;
+    let fill = || place.engine.put(b"large", &[7; 64 * KIB]).unwrap();
+    let view = || core.view();
+    while view().sealed.len() < view().options.max_sealed_memtables {
+        fill();
+        core.seal(&mut lock(&core.writer)).unwrap();
+    }
+    fill();
+    place.engine.sync().unwrap();
+    let durability = &core.durability;
+    assert!(durability.wants_mark(Duration::ZERO));
+    place
+        .check("a mark", |core| core.mark(Duration::ZERO))
+        .unwrap();
+    assert!(!durability.wants_mark(Duration::ZERO));
+    assert_eq!(durability.turn(), None);
+}
+
 #[test]
 fn a_closed_store_answers_closed() {
     let place = place(WalSyncStrategy::OsDefault);
