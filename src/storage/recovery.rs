@@ -565,4 +565,35 @@ mod tests {
         let gone = file_name::temporary(&file_name::table(8));
         remove_temporaries(&RealDisk, home.path(), &[file(&gone)]).unwrap();
     }
+
+    #[test]
+    fn what_is_announced_is_a_later_manifest() {
+        let home = tempfile::tempdir().unwrap();
+        let mut durable = Manifest::new([9; 16]);
+        durable.generation = 5;
+        announce(&RealDisk, home.path(), &mut durable, 7..8).unwrap();
+        assert_eq!((durable.generation, durable.next_file_number), (6, 8));
+        assert_eq!(durable.obsolete.len(), 2);
+        let stored = Manifest::load(&RealDisk, home.path()).unwrap();
+        assert_eq!(stored, Some(durable));
+    }
+
+    #[test]
+    fn each_start_makes_a_later_manifest() {
+        let home = tempfile::tempdir().unwrap();
+        let mut last = None;
+        for _ in 0..3 {
+            let disk = RealDisk::shared();
+            let options = Options {
+                background: false,
+                segment_size: 64 * crate::storage::KIB,
+                ..Options::default()
+            };
+            drop(crate::storage::Engine::open(disk, home.path(), options).unwrap());
+            let manifest = Manifest::load(&RealDisk, home.path()).unwrap().unwrap();
+            let generation = Some(manifest.generation);
+            assert!(last < generation, "{generation:?} after {last:?}");
+            last = generation;
+        }
+    }
 }

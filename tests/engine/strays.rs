@@ -218,3 +218,33 @@ fn quarantine_that_cannot_be_read_is_a_note() {
     assert!(told(false));
     assert!(!told(true));
 }
+
+/// Numbers are never given again, so a start must not use up many, however often it is cut off.
+#[test]
+fn starts_that_are_cut_off_use_up_few_numbers() {
+    let (mut disk, _, options) = with_tables();
+    let highest = |disk: &SimDisk| {
+        let files = disk.files();
+        let names = files.keys().filter_map(|file| file.file_name()?.to_str());
+        let digits = names.map(|name| name.trim_start_matches("wal-"));
+        let numbers = digits.filter_map(|name| name.get(..12)?.parse::<u64>().ok());
+        numbers.max().unwrap_or(0)
+    };
+    let before = highest(&disk);
+    let whole = disk.copy();
+    let first = whole.changes();
+    drop(store::open(&whole, &options).unwrap());
+    let starts = whole.changes() - first;
+    for start in 0..starts {
+        disk.crash_at(disk.changes() + start);
+        // The last of them may be done with what it has to do.
+        let _ = store::open(&disk, &options);
+        disk = disk.crash_image(Loss::KeepAll, 0);
+    }
+    drop(store::open(&disk, &options).unwrap());
+    let after = highest(&disk);
+    assert!(
+        after <= before + 4 * (starts + 1),
+        "{before} became {after} in {starts} starts"
+    );
+}
