@@ -208,3 +208,23 @@ fn large_values_are_asked_for_before_they_are_read() {
     let page = scan.next_page(5, 1 << 20, &mut |_| Ok(())).unwrap();
     assert_eq!(page.entries.len(), 2);
 }
+
+/// Nobody reads while the log is replayed: what was overwritten takes neither memory nor a table.
+#[test]
+fn a_start_keeps_the_newest_versions_alone() {
+    let disk = SimDisk::new(1);
+    let options = Options {
+        segment_size: 64 * KIB,
+        ..store::options(POLICIES[2])
+    };
+    let engine = store::open(&disk, &options).unwrap();
+    for number in 0..40 {
+        engine.put(b"key", &[number; KIB]).unwrap();
+    }
+    drop(engine);
+    assert!(store::named(&disk, ".sst").is_empty());
+    // Many times the memtable's size stands in the log.
+    let engine = store::open(&disk, &options).unwrap();
+    assert_eq!(store::named(&disk, ".sst").len(), 1);
+    assert_eq!(engine.get(b"key").unwrap().unwrap().value[0], 39);
+}

@@ -14,6 +14,8 @@ use crate::storage::{Lsn, codec, file_name};
 
 /// Bytes read at once; an entry that is larger is read whole.
 const WINDOW: usize = 256 * 1024;
+/// Bytes of a nonce.
+const NONCE_LENGTH: usize = 8;
 
 /// A segment open for reading.
 #[derive(Debug)]
@@ -27,6 +29,14 @@ pub(crate) struct SegmentReader {
     offset: u64,
     window: Vec<u8>,
     window_start: u64,
+}
+
+/// Bytes of a segment that are looked at together.
+struct Window<'a> {
+    start: u64,
+    bytes: &'a [u8],
+    /// Bytes that the next one does not show again.
+    passed: u64,
 }
 
 /// What stands in a segment after its last valid entry in order.
@@ -188,25 +198,12 @@ impl SegmentReader {
 
     /// The offset of the first valid entry at or after `from`, whichever LSN it has.
     pub(crate) fn find_entry(&mut self, from: u64) -> Result<Option<u64>> {
-        let nonce = self.header.nonce.to_le_bytes();
-        let finder = memchr::memmem::Finder::new(&nonce);
-        let mut start = from;
-        while start < self.end {
-            let rest = usize::try_from(self.end - start).unwrap_or(usize::MAX);
-            let bytes = self.bytes_at(start, rest.min(WINDOW))?.to_vec();
-            for at in finder.find_iter(&bytes) {
-                let mut found = Remainder::default();
-                self.consider(start + count(at), from, &mut found)?;
-                if let Some((offset, _)) = found.first_entry {
-                    return Ok(Some(offset));
-                }
-            }
-            if bytes.len() < WINDOW || bytes.len() == rest {
-                break;
-            }
-            start += count(bytes.len() - (nonce.len() - 1));
-        }
-        Ok(None)
+        let mut found = Remainder::default();
+        self.each_window(from, &mut |reader, window| {
+            reader.consider_all(window, from, &mut found)?;
+            Ok(found.first_entry.is_none())
+        })?;
+        Ok(found.first_entry.map(|(offset, _)| offset))
     }
 
     /// Looks for valid entries at every offset from `from` to the end; `looked` is told the bytes that
@@ -217,30 +214,57 @@ impl SegmentReader {
         looked: &mut dyn FnMut(u64),
     ) -> Result<Remainder> {
         let mut remainder = Remainder::default();
-        let nonce = self.header.nonce.to_le_bytes();
-        let finder = memchr::memmem::Finder::new(&nonce);
+        self.each_window(from, &mut |reader, window| {
+            if !is_zero(window.bytes) {
+                let last = window.bytes.iter().rposition(|byte| *byte != 0);
+                remainder.used_to = last.map(|last| window.start + count(last) + 1);
+                reader.consider_all(window, from, &mut remainder)?;
+            }
+            looked(window.passed);
+            Ok(true)
+        })?;
+        Ok(remainder)
+    }
+
+    /// Shows everything from `from` to the end, a window at a time, until `visit` has seen enough: `false`.
+    fn each_window(
+        &mut self,
+        from: u64,
+        visit: &mut dyn FnMut(&mut SegmentReader, &Window<'_>) -> Result<bool>,
+    ) -> Result<()> {
         let mut start = from;
         while start < self.end {
             let rest = usize::try_from(self.end - start).unwrap_or(usize::MAX);
             let bytes = self.bytes_at(start, rest.min(WINDOW))?.to_vec();
-            if !is_zero(&bytes) {
-                let last = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0);
-                remainder.used_to = Some(start + count(last) + 1);
-                for at in finder.find_iter(&bytes) {
-                    self.consider(start + count(at), from, &mut remainder)?;
-                }
-            }
-            // The last window, or fewer bytes than asked for: the file was cut meanwhile.
-            if bytes.len() < WINDOW || bytes.len() == rest {
-                looked(count(bytes.len()));
+            // All that there is, or fewer bytes than asked for: the file was cut meanwhile.
+            let is_last = bytes.len() == rest || bytes.len() < WINDOW;
+            // A nonce may lie across two windows: the next begins a little before this one's end.
+            let again = if is_last { 0 } else { NONCE_LENGTH - 1 };
+            let window = Window {
+                start,
+                passed: count(bytes.len() - again),
+                bytes: &bytes,
+            };
+            if !visit(self, &window)? || is_last {
                 break;
             }
-            // A nonce may lie across two windows: the next begins a little before this one's end.
-            let passed = count(bytes.len() - (nonce.len() - 1));
-            looked(passed);
-            start += passed;
+            start += window.passed;
         }
-        Ok(remainder)
+        Ok(())
+    }
+
+    /// Notes every entry whose nonce stands in a window.
+    fn consider_all(
+        &mut self,
+        window: &Window<'_>,
+        from: u64,
+        remainder: &mut Remainder,
+    ) -> Result<()> {
+        let nonce = self.header.nonce.to_le_bytes();
+        for at in memchr::memmem::find_iter(window.bytes, &nonce) {
+            self.consider(window.start + count(at), from, remainder)?;
+        }
+        Ok(())
     }
 
     /// Notes the entry whose nonce stands at `nonce_at`, if one does.
@@ -303,5 +327,131 @@ fn header_error(path: &Path, error: HeaderError) -> AtlasError {
             found,
             supported: super::VERSION,
         },
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write segments by hand")]
+mod tests {
+    use super::*;
+    use crate::storage::disk::RealDisk;
+    use crate::storage::wal::{Kind, NewEntry};
+
+    const HEADER: SegmentHeader = SegmentHeader {
+        database_id: [7; 16],
+        number: 3,
+        nonce: 0xA5A5_5A5A_0102_0304,
+        first_lsn: Lsn::from_u64(9),
+    };
+    const FROM: usize = HEADER_SIZE;
+
+    fn mark(lsn: u64, durable: u64) -> Vec<u8> {
+        let new = NewEntry {
+            lsn: Lsn::from_u64(lsn),
+            kind: Kind::DurableMark,
+            durable_lsn: Lsn::from_u64(durable),
+            operations: &[],
+        };
+        let mut bytes = Vec::new();
+        new.encode(HEADER.nonce, &mut bytes).unwrap();
+        bytes
+    }
+
+    /// A segment of so many bytes behind its header, zeros but for these entries at these offsets.
+    fn segment(length: usize, entries: &[(usize, &[u8])]) -> SegmentReader {
+        let mut bytes = vec![0; FROM + length];
+        bytes[..FROM].copy_from_slice(&HEADER.encode());
+        for (at, entry) in entries {
+            bytes[*at..at + entry.len()].copy_from_slice(entry);
+        }
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join(file_name::segment(3)), bytes).unwrap();
+        SegmentReader::open(&RealDisk, home.path(), 3).unwrap()
+    }
+
+    /// What looking ahead finds, and the bytes that it passed each time.
+    fn look(reader: &mut SegmentReader, from: usize) -> (Remainder, Vec<u64>) {
+        let mut passed = Vec::new();
+        let found = reader.look_ahead(count(from), &mut |bytes| passed.push(bytes));
+        (found.unwrap(), passed)
+    }
+
+    #[test]
+    fn an_entry_across_two_windows_is_found() {
+        let entry = mark(40, 39);
+        let end = FROM + WINDOW;
+        // The nonce ends in the first window, lies across both, or begins in the second.
+        for at in (end - ENTRY_NONCE_AT - 10)..=(end - ENTRY_NONCE_AT + 2) {
+            let mut reader = segment(WINDOW + 100, &[(at, &entry)]);
+            let found = Remainder {
+                used_to: Some(count(at + entry.len())),
+                first_entry: Some((count(at), Lsn::from_u64(40))),
+                proof: Some((Lsn::from_u64(39), count(at))),
+            };
+            let passed = vec![count(WINDOW) - 7, 107];
+            assert_eq!(look(&mut reader, FROM), (found, passed), "at {at}");
+            let first = reader.find_entry(count(FROM)).unwrap();
+            assert_eq!(first, Some(count(at)), "at {at}");
+        }
+    }
+
+    #[test]
+    fn every_window_is_looked_at_once() {
+        let last = |length: usize| {
+            let mut reader = segment(length, &[]);
+            let (found, passed) = look(&mut reader, FROM);
+            assert_eq!(found, Remainder::default());
+            assert_eq!(reader.find_entry(count(FROM)).unwrap(), None);
+            assert_eq!(passed.iter().sum::<u64>(), count(length));
+            passed.len()
+        };
+        assert_eq!([last(0), last(1), last(WINDOW)], [0, 1, 1]);
+        assert_eq!([last(WINDOW + 1), last(3 * WINDOW)], [2, 4]);
+    }
+
+    #[test]
+    fn the_first_entry_and_the_highest_proof_are_told() {
+        let (first, high, equal) = (mark(40, 10), mark(41, 30), mark(42, 30));
+        let low = mark(43, 20);
+        let places = [
+            FROM,
+            FROM + WINDOW + 9,
+            FROM + 2 * WINDOW,
+            FROM + 5 * WINDOW / 2,
+        ];
+        let entries = [first, high, equal, low];
+        let placed: Vec<(usize, &[u8])> = places
+            .into_iter()
+            .zip(entries.iter().map(Vec::as_slice))
+            .collect();
+        let mut reader = segment(3 * WINDOW, &placed);
+        let (found, _) = look(&mut reader, FROM);
+        assert_eq!(found.first_entry, Some((count(FROM), Lsn::from_u64(40))));
+        assert_eq!(found.proof, Some((Lsn::from_u64(30), count(places[1]))));
+        // What begins before the place is not looked at, though its nonce stands behind it.
+        let (found, _) = look(&mut reader, FROM + 1);
+        let second = (count(places[1]), Lsn::from_u64(41));
+        assert_eq!(found.first_entry, Some(second));
+        let find = |reader: &mut SegmentReader, from| reader.find_entry(count(from)).unwrap();
+        assert_eq!(find(&mut reader, FROM), Some(count(FROM)));
+        assert_eq!(find(&mut reader, FROM + 1), Some(second.0));
+        assert_eq!(find(&mut reader, places[3] + 1), None);
+    }
+
+    #[test]
+    fn entries_are_read_in_their_order_up_to_the_end() {
+        let (one, two) = (mark(40, 10), mark(41, 11));
+        let places = [(FROM, one.as_slice()), (FROM + one.len(), &two)];
+        let length = one.len() + two.len();
+        let mut reader = segment(length, &places);
+        assert!(reader.next_if(Lsn::from_u64(41)).unwrap().is_none());
+        let lsn = |entry: Option<Entry<'_>>| entry.map(|entry| entry.lsn.as_u64());
+        assert_eq!(lsn(reader.next_if(Lsn::from_u64(40)).unwrap()), Some(40));
+        assert_eq!(lsn(reader.next_any().unwrap()), Some(41));
+        assert_eq!(reader.offset(), count(FROM + length));
+        assert!(reader.next_any().unwrap().is_none());
+        reader.seek(count(FROM + one.len()));
+        reader.limit(count(FROM + length - 1));
+        assert!(reader.next_any().unwrap().is_none(), "it passes the end");
     }
 }
