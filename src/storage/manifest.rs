@@ -273,13 +273,7 @@ impl Manifest {
         };
         let read_error = |error| AtlasError::io("read", path, error);
         let length = file.length().map_err(read_error)?;
-        if length > MAX_SIZE {
-            return Err(AtlasError::corrupt(
-                path,
-                MAX_SIZE,
-                "it is larger than any manifest",
-            ));
-        }
+        check_length(path, length)?;
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         let read = disk::read_full(&*file, &mut bytes, 0).map_err(read_error)?;
         bytes.truncate(read);
@@ -343,6 +337,15 @@ impl Manifest {
         disk.sync_dir(dir)
             .map_err(|error| AtlasError::io("sync", dir, error))
     }
+}
+
+/// Refuses to take memory for a file that is longer than any manifest.
+fn check_length(path: &Path, length: u64) -> Result<()> {
+    if length > MAX_SIZE {
+        let detail = "it is larger than any manifest";
+        return Err(AtlasError::corrupt(path, MAX_SIZE, detail));
+    }
+    Ok(())
 }
 
 /// The bit without whose change the checksum does not hold, if it is one. A CRC is linear: what a flipped bit
@@ -517,6 +520,17 @@ mod tests {
             ),
             "{refused}"
         );
+        assert!(check_length(home.path(), MAX_SIZE).is_ok());
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "what no store makes")]
+    fn what_stands_in_the_way_of_a_new_one_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let temporary = file_name::temporary(file_name::MANIFEST);
+        std::fs::create_dir(home.path().join(&temporary)).unwrap();
+        let refused = sample().store(&disk::RealDisk, home.path()).unwrap_err();
+        assert!(refused.to_string().contains("remove"), "{refused}");
     }
 
     #[test]

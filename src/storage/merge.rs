@@ -226,6 +226,8 @@ pub(crate) fn repeat(failure: &AtlasError) -> AtlasError {
 mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use fastrand::Rng;
 
@@ -237,9 +239,13 @@ mod tests {
         entries: Vec<(Vec<u8>, Lsn, Option<Vec<u8>>)>,
         place: usize,
         fails_after: usize,
+        parked: Arc<AtomicUsize>,
     }
 
     impl Source for Listed {
+        fn park(&mut self) {
+            self.parked.fetch_add(1, Relaxed);
+        }
         fn key(&self) -> Option<&[u8]> {
             self.entries.get(self.place).map(|entry| entry.0.as_slice())
         }
@@ -280,7 +286,18 @@ mod tests {
             entries,
             place: 0,
             fails_after: usize::MAX,
+            parked: Arc::default(),
         }
+    }
+
+    #[test]
+    fn a_merge_that_is_parked_parks_its_sources() {
+        let one = |key: u8| listed(vec![(vec![key], Lsn::from_u64(1), None)], false);
+        let (first, second) = (one(1), one(2));
+        let parked = [&first, &second].map(|source| Arc::clone(&source.parked));
+        let mut merge = Merge::new(vec![Box::new(first), Box::new(second)], false);
+        merge.park();
+        assert_eq!(parked.map(|count| count.load(Relaxed)), [1, 1]);
     }
 
     #[test]
