@@ -1,4 +1,4 @@
-//! What the process may have of files and threads, and how many connections fit into it.
+//! What the process may have of files, and how many connections fit into it.
 
 use std::path::Path;
 
@@ -11,14 +11,12 @@ use crate::storage::{Disk, RealDisk, disk};
 /// Files besides connections, tables and segments: standard streams, sockets, manifest, lock, what
 /// libraries open; generously.
 const SPARE_FILES: u64 = 64;
-/// Threads besides connections: main, signals, accept, the engine's; generously.
-const SPARE_THREADS: u64 = 32;
 /// Connections of the admin socket, and refused ones that are being told so.
 const OTHER_CONNECTIONS: u64 = 16 + 64;
 /// A table is open twice while it is compacted.
 const OPEN_TWICE: u64 = 2;
 
-/// The number of TCP connections that the process's limits leave room for, at most the configured one.
+/// The number of TCP connections that the process's limit on files leaves room for, at most the configured one.
 /// Raises the limit on open files as far as it may. Says so when connections have to be fewer.
 pub(super) fn fit(config: &Config) -> usize {
     let wanted = config.server.max_connections;
@@ -26,18 +24,12 @@ pub(super) fn fit(config: &Config) -> usize {
     let tables = storage.max_tables.saturating_mul(OPEN_TWICE);
     let files = raise_files()
         .saturating_sub(SPARE_FILES + OTHER_CONNECTIONS + tables + storage.max_sealed_memtables);
-    let threads = threads().saturating_sub(SPARE_THREADS + OTHER_CONNECTIONS);
-    let fitting = wanted.min(files).min(threads).max(1);
+    let fitting = wanted.min(files).max(1);
     if fitting < wanted {
-        let cause = if files <= threads {
-            "open files; raise LimitNOFILE= in the unit (RLIMIT_NOFILE)"
-        } else {
-            "threads; raise TasksMax= or LimitNPROC= in the unit (RLIMIT_NPROC, pids.max)"
-        };
         log::warn!(
             message_id = message::CONNECTIONS_LIMITED, limit = fitting, wanted;
-            "max_connections lowered from {wanted} to {fitting} by the limit of this process on {cause}, \
-             or lower max_connections"
+            "max_connections lowered from {wanted} to {fitting} by the limit of this process on open files; \
+             raise LimitNOFILE= in the unit (RLIMIT_NOFILE), or lower max_connections"
         );
     }
     Size(fitting).as_usize()
@@ -72,24 +64,6 @@ fn raise_files() -> u64 {
         Err(_) => limit.current,
     };
     reached.unwrap_or(u64::MAX)
-}
-
-/// The threads this process may have, as far as it can be read.
-fn threads() -> u64 {
-    let user = getrlimit(Resource::Nproc).current.unwrap_or(u64::MAX);
-    user.min(group_threads().unwrap_or(u64::MAX))
-}
-
-/// The least `pids.max` of this process's control group and those above it.
-fn group_threads() -> Option<u64> {
-    let groups = read(Path::new("/proc/self/cgroup"))?;
-    let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let root = Path::new("/sys/fs/cgroup");
-    let group = root.join(group);
-    let above = group.ancestors().take_while(|path| path.starts_with(root));
-    above
-        .filter_map(|path| read(&path.join("pids.max"))?.trim().parse().ok())
-        .min()
 }
 
 /// A short text of the kernel's.

@@ -1,4 +1,4 @@
-//! The accept loop: waits for connections on both sockets and gives each a thread, or a refusal.
+//! The accept loop: waits for connections on both sockets and gives each to a worker, or a refusal.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::Socket;
-use threadpool::ThreadPool;
 
+use super::connection::Connection;
 use super::stream::{Plane, Stream};
-use super::{Listeners, Shared, connection};
+use super::workers::Workers;
+use super::{Listeners, Shared};
 use crate::logging::Throttle;
 use crate::protocol::{CONNECTION_ID, DEFAULT_MAX_FRAME_SIZE, ErrorCode, Response};
 
 /// Connections of the admin socket: its own, so that an administrator gets in when TCP is full.
-const MAX_ADMIN_CONNECTIONS: usize = 16;
+pub(super) const MAX_ADMIN_CONNECTIONS: usize = 16;
 /// Connections taken from one socket before the other is looked at.
 const ACCEPT_BATCH: usize = 64;
 /// How long nothing is accepted after the process ran out of files or memory. Connections wait in the
@@ -29,12 +30,18 @@ const MAX_FAREWELLS: usize = 64;
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
 
 /// Runs until its pulse is stopped. A byte on `wake` makes a round.
-pub(super) fn run(shared: &Arc<Shared>, listeners: &Listeners, wake: &UnixStream) {
+pub(super) fn run(
+    shared: &Arc<Shared>,
+    listeners: &Listeners,
+    workers: &Workers,
+    wake: &UnixStream,
+) {
     let mut acceptor = Acceptor {
         shared,
         listeners,
-        data: Lane::new("connection", shared.settings().max_connections),
-        admin: Lane::new("administrator", MAX_ADMIN_CONNECTIONS),
+        workers,
+        data: Lane::new(shared.settings().max_connections),
+        admin: Lane::new(MAX_ADMIN_CONNECTIONS),
         farewells: Vec::new(),
         paused_until: None,
         throttle: Throttle::default(),
@@ -48,6 +55,7 @@ pub(super) fn run(shared: &Arc<Shared>, listeners: &Listeners, wake: &UnixStream
 struct Acceptor<'a> {
     shared: &'a Arc<Shared>,
     listeners: &'a Listeners,
+    workers: &'a Workers,
     data: Lane,
     admin: Lane,
     farewells: Vec<Farewell>,
@@ -152,8 +160,8 @@ impl Acceptor<'_> {
     fn welcome(&mut self, socket: Socket, plane: Plane) {
         self.data.limit = self.shared.settings().max_connections;
         let lane = match plane {
-            Plane::Data => &mut self.data,
-            Plane::Admin => &mut self.admin,
+            Plane::Data => &self.data,
+            Plane::Admin => &self.admin,
         };
         let Some(place) = lane.take_place() else {
             self.refuse(socket, plane);
@@ -168,14 +176,10 @@ impl Acceptor<'_> {
         let Ok(stream) = Stream::new(socket, plane).map(Arc::new) else {
             return;
         };
-        // Entered here and not in its thread: a stop must reach it even before its thread runs.
-        let registered = self.shared.registry.enter(&stream);
-        let shared = Arc::clone(self.shared);
-        lane.pool.execute(move || {
-            connection::serve(&shared, &stream);
-            drop(registered);
-            drop(place);
-        });
+        // Entered here and not by its worker: a stop must reach it even before that looks.
+        let registered = self.shared.registry.enter(&stream, place);
+        let connection = Connection::new(self.shared, &stream, registered);
+        self.workers.give(connection);
     }
 
     /// Tells the peer why, without ever waiting for it. A socket closed with unread bytes would be
@@ -230,15 +234,14 @@ impl Farewell {
     }
 }
 
-/// A bounded pool with a thread for each live connection.
+/// The places of one socket's connections.
 struct Lane {
-    pool: ThreadPool,
     live: Arc<AtomicUsize>,
     limit: usize,
 }
 
 /// A connection's place among those a lane allows, free again when dropped.
-struct Place(Arc<AtomicUsize>);
+pub(super) struct Place(Arc<AtomicUsize>);
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -247,26 +250,17 @@ impl Drop for Place {
 }
 
 impl Lane {
-    fn new(name: &str, limit: usize) -> Lane {
+    fn new(limit: usize) -> Lane {
         Lane {
-            pool: ThreadPool::with_name(name.to_owned(), 1),
             live: Arc::default(),
             limit,
         }
     }
 
-    /// A place and a thread for one more connection; `None`: the lane is full.
-    fn take_place(&mut self) -> Option<Place> {
-        let live = self.live.load(Ordering::Acquire);
-        if live >= self.limit {
+    /// A place for one more connection; `None`: the lane is full.
+    fn take_place(&self) -> Option<Place> {
+        if self.live.load(Ordering::Acquire) >= self.limit {
             return None;
-        }
-        let needed = live + 1;
-        if needed > self.pool.max_count() {
-            // The pool would panic when a thread cannot be made, so one is made on trial before.
-            thread::Builder::new().spawn(|| {}).ok()?.join().ok()?;
-            // It starts all its threads at once, so it is given one more as they are needed.
-            self.pool.set_num_threads(needed);
         }
         self.live.fetch_add(1, Ordering::AcqRel);
         Some(Place(Arc::clone(&self.live)))

@@ -1,8 +1,12 @@
 //! Requests to the engine and its answers back: the one file that knows both worlds.
 //!
-//! Puts, deletes and batches of a pipeline are submitted one after another and settled together, once,
-//! before their answers are sent: under `every-write` a pipeline costs one sync. Before anything else is
-//! done they are settled too, so that a read sees the writes that the same connection sent before it.
+//! Writes of a pipeline are submitted one after another and settled together, once, before their answers
+//! are sent: under `every-write` a pipeline costs one sync. Before anything else is done they are settled
+//! too, so that a read sees the writes that the same connection sent before it.
+//!
+//! In a worker nothing waits: a request that would have to is left as it was, and it is said what for.
+
+mod words;
 
 use std::mem;
 use std::net::SocketAddr;
@@ -10,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::admission::{Admission, Admit};
+use super::aside::Lane;
 use super::auth::{self, Access};
 use super::budget::{Busy, FREE_BYTES};
 use super::latency::Recorder;
@@ -21,13 +26,19 @@ use super::{Settings, Shared, status, verification};
 use crate::logging::message;
 use crate::protocol::opcode::request as opcode;
 use crate::protocol::{
-    BatchOperation, CompactionReport, Entry, ErrorCode, Expected, Frame, HEADER_SIZE, Limits,
-    Request, Response, ServerInfo, Token, VERSION,
+    CompactionReport, ErrorCode, Frame, HEADER_SIZE, Request, Response, ServerInfo, Token, VERSION,
 };
 use crate::storage::disk::count;
 use crate::storage::{
     self, AtlasError, Conditional, Engine, Lsn, Operation, Scan, ScanRange, Versioned,
 };
+
+use words::{
+    capped, conditional, entry, error_code, expectation, is_write, operation, pair, quarantine,
+    written,
+};
+
+pub(super) use words::list_bytes;
 
 /// The most entries, and about the most bytes, in one page of a scan.
 const MAX_PAGE_ENTRIES: u32 = 4096;
@@ -36,10 +47,32 @@ const MAX_PAGE_BYTES: u32 = 1024 * 1024;
 /// Writes that wait to be settled together: what they hold is not reserved, so it stays about as small
 /// as the buffers that are not either.
 const MAX_PENDING: usize = 1024;
+/// Writes that a connection has room for while none waits.
+const MIN_PENDING: usize = 4;
+
+/// Whether the thread may wait for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It serves others too.
+    None,
+    /// It is there for that.
+    Some,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handled {
+    /// Its answer is in the outbox, or will be when it is settled.
+    Done,
+    /// Nothing yet: the writes before it are to be settled first.
+    Settle,
+    /// Nothing yet: it has to wait.
+    Aside(Lane),
+}
 
 /// What one connection asks of the engine, in order.
-pub(super) struct Session<'a> {
-    shared: &'a Shared,
+pub(super) struct Session {
+    shared: Arc<Shared>,
     settings: Arc<Settings>,
     plane: Plane,
     peer: Option<SocketAddr>,
@@ -48,29 +81,49 @@ pub(super) struct Session<'a> {
     /// Writes that were submitted, in order.
     pending: Vec<Pending>,
     handled: u64,
-    latency: Recorder<'a>,
+    latency: Recorder,
     /// When the request before was done, if this one was there already: a look at the clock less.
     clock: Option<Instant>,
+    /// When the request at hand began, that has to wait.
+    put_off: Option<Instant>,
 }
 
 /// A write that was submitted and not answered yet.
 struct Pending {
     request_id: u32,
-    /// What is to be answered: an LSN once it is settled, or the error that it already is.
-    submitted: Result<Lsn, Box<Response>>,
+    submitted: Submitted,
     subject: Subject,
     since: Instant,
 }
 
-impl<'a> Session<'a> {
+/// What is to be answered to a write.
+enum Submitted {
+    /// Its LSN, once it is settled.
+    Written(Lsn),
+    /// What a condition came to, once this LSN is settled.
+    Decided(Conditional, Lsn),
+    /// The error that it already is.
+    Refused(Box<Response>),
+}
+
+impl Submitted {
+    fn lsn(&self) -> Option<Lsn> {
+        match self {
+            Submitted::Written(lsn) | Submitted::Decided(_, lsn) => Some(*lsn),
+            Submitted::Refused(_) => None,
+        }
+    }
+}
+
+impl Session {
     pub(super) fn new(
-        shared: &'a Shared,
+        shared: &Arc<Shared>,
         settings: &Arc<Settings>,
         plane: Plane,
         peer: Option<SocketAddr>,
-    ) -> Session<'a> {
+    ) -> Session {
         Session {
-            shared,
+            shared: Arc::clone(shared),
             settings: Arc::clone(settings),
             plane,
             peer,
@@ -80,10 +133,11 @@ impl<'a> Session<'a> {
             handled: 0,
             latency: shared.latency.recorder(),
             clock: None,
+            put_off: None,
         }
     }
 
-    fn engine(&self) -> &'a Engine {
+    fn engine(&self) -> &Engine {
         &self.shared.engine
     }
 
@@ -95,149 +149,273 @@ impl<'a> Session<'a> {
     /// The number of requests handled since the last call, whose durations are part of the figures
     /// from now on. The next request may be a while away.
     pub(super) fn take_handled(&mut self) -> u64 {
-        self.latency.hand_over();
+        self.latency.hand_over(&self.shared.latency);
         self.clock = None;
         mem::take(&mut self.handled)
     }
 
-    /// Does one request. Its answer is in `out`, at the latest after [`Session::settle`].
-    pub(super) fn handle(&mut self, frame: &Frame<'_>, out: &mut Outbox) {
-        self.handled += 1;
-        let id = frame.request_id;
+    /// Does one request, or says what it has to wait for. When it is done its answer is in `out`, or will
+    /// be after [`Session::try_settle`].
+    pub(super) fn handle(
+        &mut self,
+        frame: &Frame<'_>,
+        out: &mut Outbox,
+        patience: Patience,
+    ) -> Handled {
         if self.access != Access::Granted && frame.code != opcode::HELLO {
-            return out.push(id, &auth::not_authenticated());
+            self.handled += 1;
+            out.push(frame.request_id, &auth::not_authenticated());
+            return Handled::Done;
         }
-        let since = self.clock.take().unwrap_or_else(Instant::now);
-        let limits = &self.settings.limits;
-        if let Err(busy) = self.reserve_lists(frame, out) {
-            self.settle(out);
-            return out.push_error(id, ErrorCode::Busy, &busy.to_string());
+        let since = self.put_off.take().or_else(|| self.clock.take());
+        let since = since.unwrap_or_else(Instant::now);
+        let handled = self.attempt(frame, out, (patience, since));
+        match handled {
+            Handled::Done => self.handled += 1,
+            Handled::Settle | Handled::Aside(_) => self.put_off = Some(since),
         }
-        let request = match Request::decode(frame, limits.max_batch_operations) {
+        handled
+    }
+
+    fn attempt(
+        &mut self,
+        frame: &Frame<'_>,
+        out: &mut Outbox,
+        (patience, since): (Patience, Instant),
+    ) -> Handled {
+        let is_last = |last: &Pending| matches!(last.submitted, Submitted::Decided(..));
+        let is_full = self.pending.len() >= MAX_PENDING || self.pending.last().is_some_and(is_last);
+        if is_full || !(self.pending.is_empty() || is_write(frame.code)) {
+            return Handled::Settle;
+        }
+        if let Some(lane) = Lane::of(frame, self.plane).filter(|_| patience == Patience::None) {
+            return Handled::Aside(lane);
+        }
+        let id = frame.request_id;
+        if let Err(busy) = self.reserve_lists(frame, out, patience) {
+            if patience == Patience::None {
+                return Handled::Aside(Lane::Memory);
+            }
+            let refusal = Response::error(ErrorCode::Busy, busy.to_string());
+            return self.refuse(id, &refusal, out);
+        }
+        let request = match Request::decode(frame, self.settings.limits.max_batch_operations) {
             Ok(request) => request,
             Err(error) => {
-                self.settle(out);
-                return out.push_error(id, error.code(), &error.to_string());
+                let refusal = Response::error(error.code(), error.to_string());
+                return self.refuse(id, &refusal, out);
             }
         };
-        let submitted = match &request {
-            Request::Put { key, value } => self.submit(&[Operation::Put { key, value }]),
-            Request::Delete { key } => self.submit(&[Operation::Delete { key }]),
-            Request::Batch { operations } => self.batch(operations),
-            _ => {
-                self.settle(out);
-                let response = self.answer(&request, out);
-                out.push(id, &response);
-                let subject = || Subject::of(&request).answered(&response);
-                let now = Instant::now();
-                self.clock = Some(now);
-                return self.took(request.opcode(), now - since, subject);
-            }
+        if !is_write(frame.code) {
+            return self.read(id, &request, out, (patience, since));
+        }
+        let submitted = match self.submit(&request, patience) {
+            Ok(None) => return Handled::Aside(Lane::Room),
+            Ok(Some(submitted)) => submitted,
+            Err(error) => Submitted::Refused(Box::new(self.failed(&error))),
         };
+        let waits = submitted.lsn().is_some() && !self.engine().answers_at_once();
         self.pending.push(Pending {
             request_id: id,
-            submitted: submitted.map_err(Box::new),
+            submitted,
             subject: Subject::of(&request),
             since,
         });
-        if self.pending.len() >= MAX_PENDING {
-            self.settle(out);
+        if !waits {
+            self.try_settle(out);
         }
+        Handled::Done
     }
 
-    /// Waits until the submitted writes may be answered, by the sync policy, and answers them.
-    pub(super) fn settle(&mut self, out: &mut Outbox) {
-        let pending = mem::take(&mut self.pending);
-        let mut submitted = pending.iter().rev().map(|write| &write.submitted);
-        let last = submitted.find_map(|submitted| submitted.as_ref().ok());
-        let all = last.map_or(Ok(()), |last| self.engine().settle(*last));
-        for write in &pending {
-            let id = write.request_id;
-            match &write.submitted {
-                Ok(lsn) if all.is_ok() => out.push(id, &written(*lsn)),
-                // The last one failing says nothing of those before it.
-                Ok(lsn) => match self.engine().settle(*lsn) {
-                    Ok(()) => out.push(id, &written(*lsn)),
-                    Err(error) => out.push(id, &self.failed(&error)),
-                },
-                Err(response) => out.push(id, response),
-            }
+    /// Answers a request that was not done, behind the writes before it.
+    fn refuse(&mut self, id: u32, response: &Response, out: &mut Outbox) -> Handled {
+        if !self.try_settle(out) {
+            return Handled::Settle;
         }
-        if !pending.is_empty() {
-            let now = Instant::now();
-            for Pending { subject, since, .. } in pending {
-                self.took(subject.opcode, now - since, || subject);
-            }
+        out.push(id, response);
+        Handled::Done
+    }
+
+    /// Does a request that is no write, and adds its answer.
+    fn read(
+        &mut self,
+        id: u32,
+        request: &Request<'_>,
+        out: &mut Outbox,
+        (patience, since): (Patience, Instant),
+    ) -> Handled {
+        let Some(response) = self.answer(request, out, patience) else {
+            return Handled::Aside(Lane::Memory);
+        };
+        out.push(id, &response);
+        let subject = || Subject::of(request).answered(&response);
+        let now = Instant::now();
+        self.clock = Some(now);
+        self.took(request.opcode(), now - since, subject);
+        Handled::Done
+    }
+
+    /// The LSN that the writes which wait are to be settled to; `None`: none waits.
+    pub(super) fn waits_for(&self) -> Option<Lsn> {
+        let submitted = self.pending.iter().rev().map(|write| &write.submitted);
+        let last = submitted.into_iter().find_map(Submitted::lsn);
+        // One that was refused waits for nothing but those before it.
+        last.or_else(|| self.pending.first().map(|_| Lsn::from_u64(0)))
+    }
+
+    /// Whether the writes that wait cannot be answered yet.
+    pub(super) fn is_settling(&self) -> bool {
+        let last = self.waits_for();
+        last.is_some_and(|last| self.engine().try_settle(last).is_none())
+    }
+
+    /// Answers the submitted writes, if the sync policy lets them be answered without waiting; whether
+    /// none is left that waits.
+    pub(super) fn try_settle(&mut self, out: &mut Outbox) -> bool {
+        let Some(last) = self.waits_for() else {
+            return true;
+        };
+        let Some(all) = self.engine().try_settle(last) else {
+            return false;
+        };
+        let mut pending = mem::take(&mut self.pending);
+        let now = Instant::now();
+        for write in pending.drain(..) {
+            let lsn = write.submitted.lsn();
+            // The last one failing says nothing of those before it.
+            let failed = lsn.filter(|_| all.is_err());
+            let failed = failed.and_then(|lsn| self.engine().settle(lsn).err());
+            let response = match (failed, write.submitted) {
+                (Some(error), _) => self.failed(&error),
+                (None, Submitted::Written(lsn)) => written(lsn),
+                (None, Submitted::Decided(outcome, _)) => self.conditional(out, outcome),
+                (None, Submitted::Refused(response)) => *response,
+            };
+            out.push(write.request_id, &response);
+            let Pending { subject, since, .. } = write;
+            self.took(subject.opcode, now - since, || subject);
         }
+        // A connection that is idle keeps almost nothing.
+        pending.shrink_to(MIN_PENDING);
+        self.pending = pending;
+        self.clock = Some(now);
+        true
     }
 
     /// Takes in how long a request took whose answer is ready.
     fn took(&mut self, opcode: u8, took: Duration, subject: impl FnOnce() -> Subject) {
-        self.latency.record(opcode, took);
+        self.latency.record(&self.shared.latency, opcode, took);
         let slowlog = &self.shared.slowlog;
         if slowlog.is_slow(took) {
             slowlog.add(&subject(), took, (self.plane, self.peer));
         }
     }
 
-    fn submit(&self, operations: &[Operation<'_>]) -> Result<Lsn, Response> {
-        self.engine()
-            .submit(operations)
-            .map_err(|error| self.failed(&error))
-    }
-
-    fn batch(&self, operations: &[BatchOperation<'_>]) -> Result<Lsn, Response> {
-        let operations: Vec<_> = operations.iter().map(operation).collect();
-        self.submit(&operations)
+    /// Submits a write; `None`: it would have to wait for room.
+    fn submit(
+        &self,
+        request: &Request<'_>,
+        patience: Patience,
+    ) -> storage::Result<Option<Submitted>> {
+        let engine = self.engine();
+        let write = |operations: &[Operation<'_>]| {
+            let lsn = match patience {
+                Patience::None => engine.try_submit(operations)?,
+                Patience::Some => Some(engine.submit(operations)?),
+            };
+            Ok(lsn.map(Submitted::Written))
+        };
+        let write_if = |key, expected, new| {
+            let decided = match patience {
+                Patience::None => engine.try_submit_if(key, expected, new)?,
+                Patience::Some => Some(engine.submit_if(key, expected, new)?),
+            };
+            Ok(decided.map(|(outcome, state)| Submitted::Decided(outcome, state)))
+        };
+        match request {
+            Request::Put { key, value } => write(&[Operation::Put { key, value }]),
+            Request::Delete { key } => write(&[Operation::Delete { key }]),
+            Request::Batch { operations } => {
+                write(&operations.iter().map(operation).collect::<Vec<_>>())
+            }
+            Request::PutIfAbsent { key, value } => {
+                write_if(key, storage::Expected::Absent, Some(value))
+            }
+            Request::CompareAndSwap { key, expected, new } => {
+                write_if(key, expectation(expected), *new)
+            }
+            _ => Err(AtlasError::Closed),
+        }
     }
 
     /// Reserves the lists that a request makes, unless that was done together with its frame.
-    fn reserve_lists(&self, frame: &Frame<'_>, out: &mut Outbox) -> Result<(), Busy> {
+    fn reserve_lists(
+        &self,
+        frame: &Frame<'_>,
+        out: &mut Outbox,
+        patience: Patience,
+    ) -> Result<(), Busy> {
         let lists = list_bytes(frame.code, frame.payload.len(), &self.settings.limits);
         let was_large = frame.payload.len() + HEADER_SIZE > FREE_BYTES;
         if was_large || lists <= count(FREE_BYTES) {
             return Ok(());
         }
         let needed = out.reservation.bytes().saturating_add(lists);
-        out.reservation.raise(needed, self.deadline())
+        match patience {
+            Patience::None => out.reservation.try_raise(needed),
+            Patience::Some => out.reservation.raise(needed, self.deadline(patience)),
+        }
     }
 
-    fn deadline(&self) -> Instant {
-        Instant::now() + self.settings.read_timeout
+    /// Until when a request may wait for memory.
+    fn deadline(&self, patience: Patience) -> Instant {
+        let now = Instant::now();
+        match patience {
+            Patience::None => now,
+            Patience::Some => now + self.settings.read_timeout,
+        }
     }
 
-    fn answer(&mut self, request: &Request<'_>, out: &mut Outbox) -> Response {
+    /// The answer to a request that is no write; `None`: it would have to wait for memory.
+    fn answer(
+        &mut self,
+        request: &Request<'_>,
+        out: &mut Outbox,
+        patience: Patience,
+    ) -> Option<Response> {
+        match self.try_answer(request, out, patience) {
+            Err(AtlasError::OverBudget { .. }) if patience == Patience::None => None,
+            answer => Some(answer.unwrap_or_else(|error| self.failed(&error))),
+        }
+    }
+
+    fn try_answer(
+        &mut self,
+        request: &Request<'_>,
+        out: &mut Outbox,
+        patience: Patience,
+    ) -> storage::Result<Response> {
         if request.is_administrative() && self.plane == Plane::Data {
-            return Response::error(
+            return Ok(Response::error(
                 ErrorCode::NotPermitted,
                 "administrative requests are for the Unix socket (admin_socket)",
-            );
+            ));
         }
-        let answer = match request {
+        match request {
             Request::Ping => Ok(Response::Pong),
             Request::Hello {
                 client,
                 max_version,
                 token,
-            } => return self.hello(client, *max_version, token.as_ref()),
-            Request::Stats => Ok(Response::Stats(status::figures(self.shared))),
+            } => Ok(self.hello(client, *max_version, token.as_ref())),
+            Request::Stats => Ok(Response::Stats(status::figures(&self.shared))),
             Request::Sync { lsn } => self.sync(*lsn),
-            Request::Get { key } => self.get(key, out),
+            Request::Get { key } => self.get(key, out, patience),
             Request::Exists { key } => {
                 let exists = self.engine().exists(key);
                 exists.map(|exists| Response::Exists { exists })
             }
-            Request::MultiGet { keys } => self.multi_get(keys, out),
-            Request::PutIfAbsent { key, value } => {
-                let outcome = self.engine().put_if_absent(key, value);
-                self.conditional(out, outcome)
-            }
-            Request::CompareAndSwap { key, expected, new } => {
-                let outcome = self
-                    .engine()
-                    .compare_and_swap(key, expectation(expected), *new);
-                self.conditional(out, outcome)
-            }
+            Request::MultiGet { keys } => self.multi_get(keys, out, patience),
             Request::ScanOpen { .. } => self.scan_open(request, out),
             Request::ScanNext {
                 scan,
@@ -249,8 +427,7 @@ impl<'a> Session<'a> {
                 Ok(Response::Done)
             }
             administrative => self.administer(administrative),
-        };
-        answer.unwrap_or_else(|error| self.failed(&error))
+        }
     }
 
     fn hello(&mut self, client: &str, max_version: u8, token: Option<&Token>) -> Response {
@@ -303,7 +480,7 @@ impl<'a> Session<'a> {
         Ok(Response::Synced { lsn: lsn.as_u64() })
     }
 
-    fn get(&self, key: &[u8], out: &mut Outbox) -> storage::Result<Response> {
+    fn get(&self, key: &[u8], out: &mut Outbox, patience: Patience) -> storage::Result<Response> {
         let read = |admit: Admit<'_>| {
             let found = self.engine().get_admitted(key, admit)?;
             Ok(
@@ -315,18 +492,23 @@ impl<'a> Session<'a> {
                 }),
             )
         };
-        let response = self.admission(out).read(self.deadline(), read)?;
+        let response = self.admission(out).read(self.deadline(patience), read)?;
         Ok(response.unwrap_or_else(|| self.answer_too_large()))
     }
 
-    fn multi_get(&self, keys: &[&[u8]], out: &mut Outbox) -> storage::Result<Response> {
+    fn multi_get(
+        &self,
+        keys: &[&[u8]],
+        out: &mut Outbox,
+        patience: Patience,
+    ) -> storage::Result<Response> {
         let read = |admit: Admit<'_>| {
             let values = self.engine().multi_get(keys, admit)?.into_iter();
             Ok(Response::Values(
                 values.map(|value| value.map(pair)).collect(),
             ))
         };
-        let response = self.admission(out).read(self.deadline(), read)?;
+        let response = self.admission(out).read(self.deadline(patience), read)?;
         Ok(response.unwrap_or_else(|| self.answer_too_large()))
     }
 
@@ -344,18 +526,15 @@ impl<'a> Session<'a> {
 
     /// The answer to a conditional write. A refusal with a large value is not waited for: the value is
     /// in memory already.
-    fn conditional(
-        &self,
-        out: &mut Outbox,
-        outcome: storage::Result<Conditional>,
-    ) -> storage::Result<Response> {
-        let mut outcome = Some(outcome.map(conditional)?);
+    fn conditional(&self, out: &mut Outbox, outcome: Conditional) -> Response {
+        let mut outcome = Some(conditional(outcome));
         let done = |_: Admit<'_>| outcome.take().ok_or(AtlasError::Closed);
-        let response = self.admission(out).read_once(self.deadline(), done)?;
-        Ok(response.unwrap_or_else(|| {
+        let response = self.admission(out).read_once(Instant::now(), done);
+        let response = response.unwrap_or_else(|error| Some(self.failed(&error)));
+        response.unwrap_or_else(|| {
             let message = "the condition is not met; for the value there is no memory, try again";
             Response::error(ErrorCode::Busy, message)
-        }))
+        })
     }
 
     fn scan_open(&mut self, request: &Request<'_>, out: &mut Outbox) -> storage::Result<Response> {
@@ -416,7 +595,7 @@ impl<'a> Session<'a> {
     ) -> storage::Result<Response> {
         let entries = capped(max_entries, MAX_PAGE_ENTRIES);
         let bytes = capped(max_bytes, MAX_PAGE_BYTES);
-        let deadline = self.deadline();
+        let deadline = self.deadline(Patience::Some);
         let mut admission = self.admission(out);
         // Small values are not asked for one by one: a page of them and its copy are reserved before.
         if bytes > FREE_BYTES {
@@ -491,104 +670,4 @@ impl<'a> Session<'a> {
         }
         Response::error(code, error.to_string())
     }
-}
-
-/// Bytes that the lists of a request take besides its frame, at most: a short frame can name many keys.
-pub(super) fn list_bytes(code: u8, payload: usize, limits: &Limits) -> u64 {
-    /// Bytes of the shortest element of a batch or multi-get.
-    const SHORTEST: u64 = 5;
-    /// Bytes of memory for an element: decoded, translated, and with what was found.
-    const IN_MEMORY: u64 = 160;
-    if code != opcode::BATCH && code != opcode::MULTI_GET {
-        return 0;
-    }
-    let elements = (count(payload) / SHORTEST).min(limits.max_batch_operations);
-    // Together with its frame it must fit the budget, which holds two of the largest frame.
-    elements
-        .saturating_mul(IN_MEMORY)
-        .min(u64::from(limits.max_frame_size))
-}
-
-/// The error code of a failure of the engine.
-fn error_code(error: &AtlasError) -> ErrorCode {
-    match error {
-        AtlasError::EmptyKey => ErrorCode::EmptyKey,
-        AtlasError::KeyTooLarge { .. } => ErrorCode::KeyTooLarge,
-        AtlasError::ValueTooLarge { .. } => ErrorCode::ValueTooLarge,
-        AtlasError::BatchTooLarge { .. } => ErrorCode::BatchTooLarge,
-        AtlasError::TooManyOperations { .. } => ErrorCode::TooManyOperations,
-        AtlasError::Io { .. } => ErrorCode::Io,
-        AtlasError::Corrupt { .. }
-        | AtlasError::SyncedDataDamaged { .. }
-        | AtlasError::MissingFile { .. }
-        | AtlasError::MissingManifest { .. } => ErrorCode::Damaged,
-        AtlasError::ReadOnly { .. } => ErrorCode::ReadOnly,
-        AtlasError::OutcomeUnknown { .. } => ErrorCode::OutcomeUnknown,
-        AtlasError::DiskFull { .. } => ErrorCode::DiskFull,
-        AtlasError::Stalled { .. } => ErrorCode::Stalled,
-        AtlasError::Closed => ErrorCode::Closed,
-        AtlasError::ScanEnded { .. } => ErrorCode::ScanEnded,
-        AtlasError::TooManyScans { .. } => ErrorCode::TooManyScans,
-        AtlasError::LsnLost { .. } => ErrorCode::LsnLost,
-        AtlasError::LsnNotAssigned { .. } => ErrorCode::LsnNotAssigned,
-        AtlasError::Exhausted { .. } => ErrorCode::Exhausted,
-        AtlasError::OverBudget { .. } => ErrorCode::Busy,
-        AtlasError::NewerFormat { .. }
-        | AtlasError::Locked { .. }
-        | AtlasError::OthersDirectory { .. }
-        | AtlasError::NotAStore { .. }
-        | AtlasError::InvalidOption { .. }
-        | AtlasError::NoRoom { .. } => ErrorCode::Internal,
-    }
-}
-
-fn written(lsn: Lsn) -> Response {
-    Response::Written { lsn: lsn.as_u64() }
-}
-
-fn conditional(outcome: Conditional) -> Response {
-    match outcome {
-        Conditional::Done(lsn) => written(lsn),
-        Conditional::Refused(current) => Response::Refused {
-            current: current.map(pair),
-        },
-    }
-}
-
-fn pair(versioned: Versioned) -> (u64, bytes::Bytes) {
-    (versioned.lsn.as_u64(), versioned.value)
-}
-
-fn entry((key, value, lsn): (bytes::Bytes, bytes::Bytes, Lsn)) -> Entry {
-    Entry {
-        key,
-        value,
-        lsn: lsn.as_u64(),
-    }
-}
-
-fn operation<'a>(operation: &BatchOperation<'a>) -> Operation<'a> {
-    match *operation {
-        BatchOperation::Put { key, value } => Operation::Put { key, value },
-        BatchOperation::Delete { key } => Operation::Delete { key },
-    }
-}
-
-fn expectation<'a>(expected: &Expected<'a>) -> storage::Expected<'a> {
-    match *expected {
-        Expected::Absent => storage::Expected::Absent,
-        Expected::Value(value) => storage::Expected::Value(value),
-        Expected::Version(lsn) => storage::Expected::Version(Lsn::from_u64(lsn)),
-    }
-}
-
-fn quarantine(files: Vec<storage::QuarantinedFile>) -> Response {
-    let files = files.into_iter().map(|file| (file.name, file.bytes));
-    Response::Quarantine(files.collect())
-}
-
-/// What a client asks for within what the server gives; 0: the server's choice.
-fn capped(asked: u32, most: u32) -> usize {
-    let granted = if asked == 0 { most } else { asked.min(most) };
-    usize::try_from(granted).unwrap_or(usize::MAX)
 }

@@ -3,37 +3,49 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::aside::Lane;
 use super::budget::Reservation;
-use super::dispatch::Session;
+use super::dispatch::{Handled, Patience, Session};
 use super::outbox::Outbox;
 use super::stream::Plane;
 use super::{Control, NoControl, Shared};
 use crate::config::Config;
 use crate::protocol::{ConfigItem, ErrorCode, ReloadReport, Request, Response, frame};
-use crate::storage::{Engine, Options, RealDisk};
+use crate::storage::{Engine, Options, RealDisk, WalSyncStrategy};
 
-pub(super) fn shared(dir: &tempfile::TempDir) -> Shared {
-    let engine = Engine::open(RealDisk::shared(), dir.path(), Options::default()).unwrap();
+pub(super) fn shared(dir: &tempfile::TempDir) -> Arc<Shared> {
+    shared_with(dir, Options::default())
+}
+
+pub(super) fn shared_with(dir: &tempfile::TempDir, options: Options) -> Arc<Shared> {
+    let engine = Engine::open(RealDisk::shared(), dir.path(), options).unwrap();
     let mut settings = crate::daemon::settings(&Config::default(), 1, None);
     settings.read_timeout = Duration::from_millis(1);
-    Shared::new(Arc::new(engine), settings, Arc::new(NoControl))
+    let shared = Shared::new(Arc::new(engine), settings, Arc::new(NoControl));
+    Arc::new(shared)
 }
 
 /// Handles one request and returns its answer.
-pub(super) fn ask(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) -> Response {
+pub(super) fn ask(session: &mut Session, out: &mut Outbox, request: &Request<'_>) -> Response {
     handle(session, out, request);
-    session.settle(out);
+    assert!(session.try_settle(out), "nothing waits under interval");
     let (frame, _) = frame::decode(out.bytes(), u32::MAX).unwrap().unwrap();
     let answer = Response::decode(&frame).unwrap();
-    out.sent();
+    out.sent(out.bytes().len());
     answer
 }
 
-pub(super) fn handle(session: &mut Session<'_>, out: &mut Outbox, request: &Request<'_>) {
+fn encoded(request: &Request<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     request.encode(1, u32::MAX, &mut bytes).unwrap();
+    bytes
+}
+
+pub(super) fn handle(session: &mut Session, out: &mut Outbox, request: &Request<'_>) {
+    let bytes = encoded(request);
     let (frame, _) = frame::decode(&bytes, u32::MAX).unwrap().unwrap();
-    session.handle(&frame, out);
+    let handled = session.handle(&frame, out, Patience::Some);
+    assert_eq!(handled, Handled::Done);
 }
 
 #[test]
@@ -85,7 +97,7 @@ impl Control for Process {
 fn the_process_is_asked_over_the_unix_socket_alone() {
     let dir = tempfile::tempdir().unwrap();
     let mut shared = shared(&dir);
-    shared.control = Arc::new(Process);
+    Arc::get_mut(&mut shared).unwrap().control = Arc::new(Process);
     let mut out = Outbox::new(&shared.budget, u32::MAX);
     let settings = shared.settings();
     let mut admin = Session::new(&shared, &settings, Plane::Admin, None);
@@ -109,15 +121,80 @@ fn the_process_is_asked_over_the_unix_socket_alone() {
     }
 }
 
+fn every_write() -> Options {
+    Options {
+        sync: WalSyncStrategy::EveryWrite,
+        ..Options::default()
+    }
+}
+
 #[test]
 fn writes_of_a_pipeline_are_settled_before_they_are_too_many() {
     let dir = tempfile::tempdir().unwrap();
-    let shared = shared(&dir);
+    let shared = shared_with(&dir, every_write());
     let mut session = Session::new(&shared, &shared.settings(), Plane::Data, None);
     let mut out = Outbox::new(&shared.budget, u32::MAX);
-    let refused = Request::Delete { key: b"" };
-    for _ in 0..2000 {
-        handle(&mut session, &mut out, &refused);
+    let put = encoded(&Request::Put {
+        key: b"key",
+        value: b"",
+    });
+    let (put, _) = frame::decode(&put, u32::MAX).unwrap().unwrap();
+    let mut submit = || session.handle(&put, &mut out, Patience::None);
+    let submitted = (0..2000).take_while(|_| submit() == Handled::Done).count();
+    assert_eq!(submitted, 1024, "as many as may wait");
+}
+
+#[test]
+fn what_follows_a_write_waits_until_it_is_settled() {
+    let dir = tempfile::tempdir().unwrap();
+    let shared = shared_with(&dir, every_write());
+    let mut session = Session::new(&shared, &shared.settings(), Plane::Data, None);
+    let mut out = Outbox::new(&shared.budget, u32::MAX);
+    let (key, value) = (&b"key"[..], &b"value"[..]);
+    let requests = [
+        Request::Put { key, value },
+        Request::PutIfAbsent { key, value },
+        Request::Get { key },
+        Request::Ping,
+    ];
+    handle(&mut session, &mut out, &requests[0]);
+    // A refused condition tells of the write before it, and so waits with it; nothing passes it.
+    handle(&mut session, &mut out, &requests[1]);
+    for request in &requests {
+        let bytes = encoded(request);
+        let (frame, _) = frame::decode(&bytes, u32::MAX).unwrap().unwrap();
+        let handled = session.handle(&frame, &mut out, Patience::None);
+        assert_eq!(handled, Handled::Settle);
     }
-    assert!(!out.bytes().is_empty(), "2000 answers wait");
+    assert!(session.is_settling() && out.is_empty());
+    shared.engine.sync().unwrap();
+    assert!(session.try_settle(&mut out) && !out.is_empty());
+    handle(&mut session, &mut out, &requests[2]);
+}
+
+#[test]
+fn what_may_wait_or_takes_long_is_not_begun_in_a_worker() {
+    let dir = tempfile::tempdir().unwrap();
+    let shared = shared(&dir);
+    let mut out = Outbox::new(&shared.budget, u32::MAX);
+    let large = vec![0; 100_000];
+    let (key, value) = (&b"key"[..], &large[..]);
+    let cases = [
+        (Plane::Data, Request::Sync { lsn: None }, Some(Lane::Sync)),
+        (Plane::Data, Request::Stats, Some(Lane::Work)),
+        (Plane::Data, Request::Put { key, value }, Some(Lane::Room)),
+        (Plane::Admin, Request::Compact, Some(Lane::Admin)),
+        (Plane::Admin, Request::Sync { lsn: None }, Some(Lane::Admin)),
+        // It is refused there.
+        (Plane::Data, Request::Compact, None),
+        (Plane::Admin, Request::Get { key }, None),
+    ];
+    for (plane, request, lane) in cases {
+        let mut session = Session::new(&shared, &shared.settings(), plane, None);
+        let bytes = encoded(&request);
+        let (frame, _) = frame::decode(&bytes, u32::MAX).unwrap().unwrap();
+        let handled = session.handle(&frame, &mut out, Patience::None);
+        let expected = lane.map_or(Handled::Done, Handled::Aside);
+        assert_eq!(handled, expected, "{request:?}");
+    }
 }

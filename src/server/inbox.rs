@@ -1,9 +1,13 @@
 //! What a connection has received and not handled yet.
 //!
 //! The buffer holds as many requests as came together, up to [`FREE_BYTES`]. For a larger request it
-//! grows to exactly that request, after its bytes are reserved, and only as they arrive.
+//! grows to exactly that request, after its bytes are reserved, and only as they arrive. It is lent to a
+//! connection that has something to read: one that is idle has none.
+
+use std::mem;
 
 use super::budget::FREE_BYTES;
+use super::outbox::lend;
 
 /// A large request's memory is touched in steps of this size, as its bytes arrive.
 const STEP: usize = 256 * 1024;
@@ -21,10 +25,24 @@ pub(super) struct Inbox {
 impl Inbox {
     pub(super) fn new() -> Inbox {
         Inbox {
-            buffer: vec![0; FREE_BYTES],
+            buffer: Vec::new(),
             start: 0,
             end: 0,
             limit: FREE_BYTES,
+        }
+    }
+
+    /// Takes a buffer, unless there is one.
+    pub(super) fn borrow(&mut self, lent: &mut Vec<Vec<u8>>) {
+        if self.buffer.is_empty() {
+            self.buffer = lent.pop().unwrap_or_default();
+        }
+    }
+
+    /// Gives its buffer back when nothing is in it.
+    pub(super) fn give_back(&mut self, lent: &mut Vec<Vec<u8>>) {
+        if self.is_empty() && self.limit == FREE_BYTES && !self.buffer.is_empty() {
+            lend(mem::take(&mut self.buffer), lent);
         }
     }
 
@@ -54,6 +72,9 @@ impl Inbox {
     pub(super) fn room(&mut self) -> &mut [u8] {
         if self.end == self.buffer.len() {
             self.move_to_front();
+        }
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; FREE_BYTES];
         }
         if self.end == self.buffer.len() {
             let grown = self.buffer.len().saturating_add(STEP).min(self.limit);
@@ -130,6 +151,20 @@ mod tests {
         assert_eq!(inbox.received(), large);
         assert!(inbox.room().is_empty());
         inbox.handled(large.len());
-        assert_eq!(inbox.buffer.capacity(), FREE_BYTES);
+        assert_eq!(inbox.buffer.capacity(), 0);
+    }
+
+    #[test]
+    fn an_empty_buffer_is_given_back_and_lent_again() {
+        let mut lent = Vec::new();
+        let mut inbox = Inbox::new();
+        put(&mut inbox, b"abc");
+        inbox.give_back(&mut lent);
+        assert!(lent.is_empty(), "what was received is in it");
+        inbox.handled(3);
+        inbox.give_back(&mut lent);
+        assert_eq!((lent.len(), inbox.buffer.capacity()), (1, 0));
+        inbox.borrow(&mut lent);
+        assert_eq!((lent.len(), inbox.room().len()), (0, FREE_BYTES));
     }
 }

@@ -41,6 +41,8 @@ const SIGNIFICANT_DIGITS: u8 = 2;
 const SHARDS: usize = 8;
 /// Samples that a connection keeps before it hands them over.
 const MAX_SAMPLES: usize = 256;
+/// Samples that a connection has room for when it has handed them over.
+const MIN_SAMPLES: usize = 4;
 
 /// The durations of all requests since the start.
 #[derive(Debug, Default)]
@@ -89,10 +91,9 @@ impl Durations {
 
 impl Latency {
     /// A connection's recorder.
-    pub(super) fn recorder(&self) -> Recorder<'_> {
-        let number = self.recorders.fetch_add(1, Ordering::Relaxed) % SHARDS;
+    pub(super) fn recorder(&self) -> Recorder {
         Recorder {
-            shard: self.shards.get(number),
+            shard: self.recorders.fetch_add(1, Ordering::Relaxed) % SHARDS,
             samples: Vec::new(),
         }
     }
@@ -126,26 +127,27 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 
 /// What one connection has measured and not handed over yet.
 #[derive(Debug)]
-pub(super) struct Recorder<'a> {
-    shard: Option<&'a Mutex<Shard>>,
+pub(super) struct Recorder {
+    shard: usize,
     samples: Vec<(usize, Duration)>,
 }
 
-impl Recorder<'_> {
+impl Recorder {
     /// Takes in how long a request took. What is no operation is left out.
-    pub(super) fn record(&mut self, opcode: u8, took: Duration) {
+    pub(super) fn record(&mut self, latency: &Latency, opcode: u8, took: Duration) {
         let Some(operation) = OPERATIONS.iter().position(|(code, _)| *code == opcode) else {
             return;
         };
         self.samples.push((operation, took));
         if self.samples.len() >= MAX_SAMPLES {
-            self.hand_over();
+            self.hand_over(latency);
         }
     }
 
     /// Makes what was recorded part of the figures.
-    pub(super) fn hand_over(&mut self) {
-        let Some(shard) = self.shard.filter(|_| !self.samples.is_empty()) else {
+    pub(super) fn hand_over(&mut self, latency: &Latency) {
+        let shard = latency.shards.get(self.shard);
+        let Some(shard) = shard.filter(|_| !self.samples.is_empty()) else {
             return;
         };
         let mut shard = lock(shard);
@@ -154,6 +156,9 @@ impl Recorder<'_> {
                 durations.get_or_insert_with(Durations::new).record(took);
             }
         }
+        drop(shard);
+        // A connection that is idle keeps almost nothing.
+        self.samples.shrink_to(MIN_SAMPLES);
     }
 }
 
@@ -216,9 +221,9 @@ mod tests {
         let latency = Latency::default();
         let mut recorder = latency.recorder();
         for took in durations {
-            recorder.record(opcode::GET, took);
+            recorder.record(&latency, opcode::GET, took);
         }
-        recorder.hand_over();
+        recorder.hand_over(&latency);
         let mut operations = latency.operations();
         assert_eq!(operations.len(), 1, "only what happened");
         operations.pop().unwrap()
@@ -268,11 +273,11 @@ mod tests {
                 scope.spawn(|| {
                     let mut recorder = latency.recorder();
                     for _ in 0..1000 {
-                        recorder.record(opcode::PUT, Duration::from_micros(10));
-                        recorder.record(opcode::PING, Duration::from_micros(10));
+                        recorder.record(&latency, opcode::PUT, Duration::from_micros(10));
+                        recorder.record(&latency, opcode::PING, Duration::from_micros(10));
                         assert!(recorder.samples.len() < MAX_SAMPLES);
                     }
-                    recorder.hand_over();
+                    recorder.hand_over(&latency);
                 });
             }
         });

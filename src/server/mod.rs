@@ -1,8 +1,10 @@
 //! The server: sockets and threads between the protocol and the engine.
 //!
-//! - `listener` makes the two sockets, `accept` takes connections from them and gives each a thread of a
-//!   bounded pool, or a refusal.
-//! - `connection` is one connection's story; `inbox`, `outbox` and `stream` are its parts.
+//! - `listener` makes the two sockets, `accept` takes connections from them and gives each to one of the
+//!   few `workers`, or a refusal.
+//! - `worker` serves whichever of its connections is ready; `timers` tells it whose time is over. It waits
+//!   for nothing: `commits` waits for syncs, `aside` does what may wait or takes long.
+//! - `connection` is one connection's story, turn by turn; `inbox`, `outbox` and `stream` are its parts.
 //! - `dispatch` alone knows requests and the engine; `admission` and `scans` help it.
 //! - `control` is what it asks of the process around it: the configuration, and its reload.
 //! - `auth` judges the token of hello, and slows who guesses it.
@@ -17,8 +19,10 @@
 
 mod accept;
 mod admission;
+mod aside;
 mod auth;
 mod budget;
+mod commits;
 mod connection;
 mod control;
 mod dispatch;
@@ -36,9 +40,12 @@ mod slowlog;
 mod slowlog_tests;
 mod status;
 mod stream;
+mod timers;
 #[cfg(test)]
 mod token_tests;
 mod verification;
+mod worker;
+mod workers;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -57,6 +64,7 @@ use latency::Latency;
 use registry::Registry;
 use slowlog::SlowLog;
 use verification::Verification;
+use workers::Workers;
 
 pub use control::{Control, NoControl};
 pub use handle::Handle;
@@ -157,6 +165,7 @@ pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
     wake: Arc<UnixStream>,
+    workers: Workers,
     acceptor: Option<JoinHandle<()>>,
 }
 
@@ -164,7 +173,7 @@ impl Server {
     /// Serves `engine` on `listeners`, in threads of its own.
     ///
     /// # Errors
-    /// What the operating system says when the first thread cannot be made.
+    /// What the operating system says when a thread cannot be made.
     pub fn start(
         engine: Arc<Engine>,
         listeners: Listeners,
@@ -176,14 +185,16 @@ impl Server {
         woken.set_nonblocking(true)?;
         let shared = Arc::new(Shared::new(engine, settings, control));
         let address = listeners.address();
+        let workers = Workers::start(&shared)?;
         let acceptor = thread::Builder::new().name("accept".to_owned()).spawn({
-            let shared = Arc::clone(&shared);
-            move || accept::run(&shared, &listeners, &woken)
+            let (shared, workers) = (Arc::clone(&shared), workers.clone());
+            move || accept::run(&shared, &listeners, &workers, &woken)
         })?;
         Ok(Server {
             shared,
             address,
             wake: Arc::new(wake),
+            workers,
             acceptor: Some(acceptor),
         })
     }
@@ -212,6 +223,7 @@ impl Server {
             let _ = acceptor.join();
         }
         self.shared.registry.stop(Box::new(on_drained));
+        self.workers.stop();
     }
 
     /// Ends every connection now.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::accept::Place;
 use super::stream::{Plane, Stream};
 
 /// Called once, when a server that stops has no connection left.
@@ -43,6 +44,8 @@ pub(super) struct Counters {
 pub(super) struct Registered {
     registry: Arc<Registry>,
     number: u64,
+    /// Free again before anybody is told that it has ended.
+    place: Option<Place>,
 }
 
 impl Registry {
@@ -51,7 +54,7 @@ impl Registry {
     }
 
     /// Enters a connection.
-    pub(super) fn enter(self: &Arc<Self>, stream: &Arc<Stream>) -> Registered {
+    pub(super) fn enter(self: &Arc<Self>, stream: &Arc<Stream>, place: Place) -> Registered {
         let mut live = self.lock();
         let number = live.next;
         live.next += 1;
@@ -59,6 +62,7 @@ impl Registry {
         Registered {
             registry: Arc::clone(self),
             number,
+            place: Some(place),
         }
     }
 
@@ -105,6 +109,7 @@ impl Live {
 
 impl Drop for Registered {
     fn drop(&mut self) {
+        drop(self.place.take());
         let mut live = self.registry.lock();
         live.streams.remove(&self.number);
         live.tell_if_drained();

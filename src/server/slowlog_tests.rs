@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::dispatch::Session;
-use super::dispatch_tests::{ask, handle, shared};
+use super::dispatch_tests::{ask, handle, shared, shared_with};
 use super::outbox::Outbox;
 use super::stream::Plane;
 use super::{Settings, Shared};
 use crate::protocol::opcode::request as opcode;
 use crate::protocol::{BatchOperation, Request, Response, SLOW_KEY_BYTES, SlowRequest};
+use crate::storage::{Options, WalSyncStrategy};
 
 /// Puts other limits in force: every request is slow that takes `slow` and longer.
 fn configure(shared: &Shared, slow: Option<Duration>, entries: usize) {
@@ -87,14 +88,19 @@ fn what_is_kept_of_each_request() {
 #[test]
 fn writes_of_a_pipeline_are_measured_until_they_are_settled() {
     let dir = tempfile::tempdir().unwrap();
-    let shared = shared(&dir);
+    let options = Options {
+        sync: WalSyncStrategy::EveryWrite,
+        ..Options::default()
+    };
+    let shared = shared_with(&dir, options);
     let mut session = Session::new(&shared, &shared.settings(), Plane::Data, None);
     let mut out = Outbox::new(&shared.budget, u32::MAX);
     configure(&shared, Some(Duration::ZERO), 100);
     handle(&mut session, &mut out, &put(b"a", b"1"));
     handle(&mut session, &mut out, &put(b"b", b"1"));
     assert_eq!(shared.slowlog.found(), 0, "they are not answered yet");
-    session.settle(&mut out);
+    shared.engine.sync().unwrap();
+    assert!(session.try_settle(&mut out));
     let log = shared.slowlog.latest(0);
     let keys: Vec<_> = log.iter().map(|it| &*it.key).collect();
     assert_eq!(keys, [b"b", b"a"]);

@@ -1,15 +1,10 @@
-//! A connected socket with deadlines, the same for TCP and Unix.
+//! A connected socket that nobody waits for, the same for TCP and Unix.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::Socket;
-
-/// A Unix socket's send timeout starts anew with every piece the kernel copies, so that a peer that
-/// drains it drop by drop could hold a large one for ever: large answers are sent in pieces of this
-/// size, the deadline checked between them.
-const SEND_PIECE: usize = 256 * 1024;
 
 /// Which socket a connection came in by, and so what it may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +24,7 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(socket: Socket, plane: Plane) -> io::Result<Stream> {
+        socket.set_nonblocking(true)?;
         if plane == Plane::Data {
             // Answers are gathered before they are sent: nothing is won by waiting for more.
             socket.set_tcp_nodelay(true)?;
@@ -61,93 +57,41 @@ impl Stream {
     pub(super) fn unread(&self) -> u64 {
         rustix::io::ioctl_fionread(&self.socket).unwrap_or(0)
     }
-}
 
-/// The reading and writing end of a [`Stream`], which remembers the timeouts that are set: most reads
-/// and writes change none.
-#[derive(Debug)]
-pub(super) struct Pipe<'a> {
-    stream: &'a Stream,
-    receive_timeout: Option<Duration>,
-    send_timeout: Option<Duration>,
-}
-
-impl<'a> Pipe<'a> {
-    pub(super) fn new(stream: &'a Stream) -> Pipe<'a> {
-        Pipe {
-            stream,
-            receive_timeout: None,
-            send_timeout: None,
-        }
-    }
-
-    /// Reads what is there, waiting at most `wait` (`None`: for ever). 0 bytes: the end.
+    /// Reads what is there; `None`: nothing is. 0 bytes: the end.
     ///
     /// # Errors
-    /// `TimedOut`, and what the operating system says.
-    pub(super) fn receive(
-        &mut self,
-        buffer: &mut [u8],
-        wait: Option<Duration>,
-    ) -> io::Result<usize> {
-        let wait = wait.map(at_least_a_millisecond);
-        if self.receive_timeout != wait {
-            self.stream.socket.set_read_timeout(wait)?;
-            self.receive_timeout = wait;
-        }
-        loop {
-            match (&self.stream.socket).read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result.map_err(timed_out),
-            }
-        }
+    /// What the operating system says.
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        at_once(|| (&self.socket).read(buffer))
     }
 
-    /// Sends all of `bytes` within `limit`.
+    /// Sends as much of `bytes`, which are not empty, as the socket takes; `None`: it takes nothing.
     ///
     /// # Errors
-    /// `TimedOut`, and what the operating system says; a part may have been sent.
-    pub(super) fn send(&mut self, bytes: &[u8], limit: Duration) -> io::Result<()> {
-        let deadline = Instant::now() + limit;
-        let mut wait = limit;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let piece = rest.get(..SEND_PIECE).unwrap_or(rest);
-            let sent = self.send_piece(piece, wait)?;
-            rest = rest.get(sent..).unwrap_or_default();
-            if !rest.is_empty() {
-                wait = deadline.saturating_duration_since(Instant::now());
-                if wait.is_zero() {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn send_piece(&mut self, piece: &[u8], wait: Duration) -> io::Result<usize> {
-        let wait = Some(at_least_a_millisecond(wait));
-        if self.send_timeout != wait {
-            self.stream.socket.set_write_timeout(wait)?;
-            self.send_timeout = wait;
-        }
-        match (&self.stream.socket).write(piece) {
-            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
-            result => result.map_err(timed_out),
+    /// What the operating system says.
+    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        match at_once(|| (&self.socket).write(bytes))? {
+            Some(0) => Err(io::ErrorKind::WriteZero.into()),
+            sent => Ok(sent),
         }
     }
 }
 
-/// A timeout of zero would mean none.
-fn at_least_a_millisecond(wait: Duration) -> Duration {
-    wait.max(Duration::from_millis(1))
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
-/// A socket's timeout is told as `WouldBlock`.
-fn timed_out(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
-        _ => error,
+/// Calls the operating system until it is not interrupted; `None`: it would have to wait.
+fn at_once(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+    loop {
+        match call() {
+            Ok(count) => return Ok(Some(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }

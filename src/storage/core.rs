@@ -105,6 +105,8 @@ pub(crate) struct Core {
     pub(super) shortage: Mutex<Option<Shortage>>,
     pub(crate) counters: Counters,
     pub(crate) closed: AtomicBool,
+    /// Whether memtable and segment are being sealed just now, which the writer waits for.
+    pub(crate) sealing: AtomicBool,
     /// How far the final flush is, in bytes of memory, while the store is being closed.
     pub(crate) closing: Mutex<Option<Gauge>>,
     /// Nobody waits for the final flush.
@@ -176,6 +178,7 @@ impl Core {
             shortage: Mutex::default(),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
+            sealing: AtomicBool::new(false),
             closing: Mutex::default(),
             hurried: AtomicBool::new(false),
             flushed: Pulse::default(),

@@ -48,6 +48,15 @@ struct State {
 }
 
 impl State {
+    /// What a write of this LSN came to; `None`: that is open.
+    fn outcome(&self, lsn: Lsn) -> Option<Result<()>> {
+        if self.durable >= lsn {
+            return Some(Ok(()));
+        }
+        let reason = self.poisoned.clone()?;
+        Some(Err(AtlasError::OutcomeUnknown { lsn, reason }))
+    }
+
     /// How long the sync thread pauses before it acts; `None`: there is nothing to do.
     fn turn(&self) -> Option<Duration> {
         let behind = self.durable < self.appended;
@@ -228,18 +237,17 @@ impl Durability {
         self.moved.notify_all();
     }
 
+    /// What [`Durability::wait`] would return at once; `None`: it would wait.
+    pub(crate) fn outcome(&self, lsn: Lsn) -> Option<Result<()>> {
+        self.lock().outcome(lsn)
+    }
+
     /// Waits until everything up to `lsn` is durable, leading a sync where nobody does.
     pub(crate) fn wait(&self, lsn: Lsn) -> Result<()> {
         let mut state = self.lock();
         loop {
-            if state.durable >= lsn {
-                return Ok(());
-            }
-            if let Some(reason) = &state.poisoned {
-                return Err(AtlasError::OutcomeUnknown {
-                    lsn,
-                    reason: reason.clone(),
-                });
+            if let Some(outcome) = state.outcome(lsn) {
+                return outcome;
             }
             state = if state.syncing {
                 self.moved

@@ -132,6 +132,15 @@ impl Engine {
         self.core.submit(operations)
     }
 
+    /// As [`Engine::submit`], for a thread that must not wait. `None`: the write would have to wait for
+    /// room in memory or log, and nothing was done.
+    ///
+    /// # Errors
+    /// As [`Engine::write`].
+    pub fn try_submit(&self, operations: &[Operation<'_>]) -> Result<Option<Lsn>> {
+        self.core.try_submit(operations)
+    }
+
     /// The second half of [`Engine::write`]: waits until the policy lets this LSN, and all before, be
     /// answered.
     ///
@@ -139,6 +148,18 @@ impl Engine {
     /// `OutcomeUnknown` when a sync failed.
     pub fn settle(&self, lsn: Lsn) -> Result<()> {
         self.core.settle(lsn)
+    }
+
+    /// What [`Engine::settle`] would return at once; `None`: it would wait.
+    #[must_use]
+    pub fn try_settle(&self, lsn: Lsn) -> Option<Result<()>> {
+        self.core.try_settle(lsn)
+    }
+
+    /// Whether the policy in force lets a write be answered as soon as it is submitted.
+    #[must_use]
+    pub fn answers_at_once(&self) -> bool {
+        !self.core.durability.is_every_write()
     }
 
     /// Sets a key's value if it has none.
@@ -160,7 +181,37 @@ impl Engine {
         expected: Expected<'_>,
         new: Option<&[u8]>,
     ) -> Result<Conditional> {
-        self.core.compare_and_swap(key, expected, new)
+        let (outcome, state) = self.submit_if(key, expected, new)?;
+        self.settle(state)?;
+        Ok(outcome)
+    }
+
+    /// The first half of [`Engine::compare_and_swap`]: its outcome may be answered when the LSN that
+    /// goes with it is settled, a refusal too.
+    ///
+    /// # Errors
+    /// As [`Engine::compare_and_swap`].
+    pub fn submit_if(
+        &self,
+        key: &[u8],
+        expected: Expected<'_>,
+        new: Option<&[u8]>,
+    ) -> Result<(Conditional, Lsn)> {
+        self.core.submit_if(key, expected, new)
+    }
+
+    /// As [`Engine::submit_if`], for a thread that must not wait. `None`: the write would have to wait
+    /// for room in memory or log, and nothing was done.
+    ///
+    /// # Errors
+    /// As [`Engine::compare_and_swap`].
+    pub fn try_submit_if(
+        &self,
+        key: &[u8],
+        expected: Expected<'_>,
+        new: Option<&[u8]>,
+    ) -> Result<Option<(Conditional, Lsn)>> {
+        self.core.try_submit_if(key, expected, new)
     }
 
     /// The key's value.

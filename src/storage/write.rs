@@ -81,6 +81,17 @@ impl Core {
         self.append(&mut writer, Kind::Operations, operations)
     }
 
+    /// As [`Core::submit`], without waiting for room. `None`: it would have to, and nothing was done.
+    pub(crate) fn try_submit(&self, operations: &[Operation<'_>]) -> Result<Option<Lsn>> {
+        let view = self.view();
+        let size = view.options.check_operations(operations)?;
+        let Some(mut writer) = self.writer_at_once(&view, size)? else {
+            return Ok(None);
+        };
+        let appended = self.append(&mut writer, Kind::Operations, operations);
+        appended.map(Some)
+    }
+
     /// Waits until the policy lets a write be answered.
     pub(crate) fn settle(&self, lsn: Lsn) -> Result<()> {
         if self.durability.is_every_write() {
@@ -90,22 +101,55 @@ impl Core {
         }
     }
 
+    /// What [`Core::settle`] would return at once; `None`: it would wait.
+    pub(crate) fn try_settle(&self, lsn: Lsn) -> Option<Result<()>> {
+        if self.durability.is_every_write() {
+            self.durability.outcome(lsn)
+        } else {
+            Some(Ok(()))
+        }
+    }
+
     /// Writes if the key's newest state, visible or not, is as expected. An answer that depends on
-    /// that state, a refusal too, waits until the state may be answered.
-    pub(crate) fn compare_and_swap(
+    /// that state, a refusal too, must wait until the state may be answered: the LSN to settle goes
+    /// with the outcome.
+    pub(crate) fn submit_if(
         &self,
         key: &[u8],
         expected: Expected<'_>,
         new: Option<&[u8]>,
-    ) -> Result<Conditional> {
-        let operation = match new {
-            Some(value) => Operation::Put { key, value },
-            None => Operation::Delete { key },
-        };
+    ) -> Result<(Conditional, Lsn)> {
+        let operation = changed_to(key, new);
         let view = self.view();
         let size = view.options.check_operations(&[operation])?;
-        let mut writer = self.writer_with_room(&view, size, new.is_none())?;
-        let current = self.view().newest(key)?;
+        let writer = self.writer_with_room(&view, size, new.is_none())?;
+        self.decide(writer, expected, operation)
+    }
+
+    /// As [`Core::submit_if`], without waiting for room. `None`: it would have to, and nothing was done.
+    pub(crate) fn try_submit_if(
+        &self,
+        key: &[u8],
+        expected: Expected<'_>,
+        new: Option<&[u8]>,
+    ) -> Result<Option<(Conditional, Lsn)>> {
+        let operation = changed_to(key, new);
+        let view = self.view();
+        let size = view.options.check_operations(&[operation])?;
+        let Some(writer) = self.writer_at_once(&view, size)? else {
+            return Ok(None);
+        };
+        self.decide(writer, expected, operation).map(Some)
+    }
+
+    /// Judges the condition on the newest state, and writes if it holds; no other write comes between.
+    fn decide(
+        &self,
+        mut writer: MutexGuard<'_, Writer>,
+        expected: Expected<'_>,
+        operation: Operation<'_>,
+    ) -> Result<(Conditional, Lsn)> {
+        let current = self.view().newest(operation.key())?;
         let holds = match (expected, &current) {
             (Expected::Absent, None) => true,
             (Expected::Value(value), Some(current)) => current.value == value,
@@ -113,15 +157,23 @@ impl Core {
             _ => false,
         };
         if !holds {
-            let state = writer.last_lsn;
-            drop(writer);
-            self.settle(state)?;
-            return Ok(Conditional::Refused(current));
+            return Ok((Conditional::Refused(current), writer.last_lsn));
         }
         let lsn = self.append(&mut writer, Kind::Operations, &[operation])?;
-        drop(writer);
-        self.settle(lsn)?;
-        Ok(Conditional::Done(lsn))
+        Ok((Conditional::Done(lsn), lsn))
+    }
+
+    /// The writer, when an entry of `size` bytes can be appended at once: when nothing is to be sealed
+    /// before, now or by another, and the write is not to be slowed down.
+    fn writer_at_once(&self, view: &View, size: usize) -> Result<Option<MutexGuard<'_, Writer>>> {
+        if self.sealing.load(Ordering::Acquire) || delay_us(view) > 0 {
+            return Ok(None);
+        }
+        let writer = lock(&self.writer);
+        // Under the lock: no write may follow the clean-shutdown mark.
+        self.check_open()?;
+        let at_once = !self.reserve.is_in_use() && !writer.is_full(&self.view(), size);
+        Ok(at_once.then_some(writer))
     }
 
     /// The writer, with room in memtable and segment for an entry of `size` bytes. While flushing is
@@ -188,13 +240,10 @@ impl Core {
     /// Delays a write a little when the last free memtable fills up, so that writers meet the speed of
     /// flushing before they have to wait.
     fn slow_down(&self, view: &View) {
-        let half = view.options.memtable_size / 2;
-        let above = view.active.bytes().saturating_sub(half);
-        if view.sealed.len() < view.options.max_sealed_memtables || above == 0 || half == 0 {
+        let delay = delay_us(view);
+        if delay == 0 {
             return;
         }
-        let most = u64::try_from(MOST_DELAY.as_micros()).unwrap_or(0);
-        let delay = (most * count(above) / count(half)).min(most);
         add(&self.counters.slowed_writes, 1);
         add(&self.counters.stall_us, delay);
         std::thread::sleep(Duration::from_micros(delay));
@@ -256,6 +305,14 @@ impl Core {
     /// segment and the manifest that names it are durable before the first entry goes there.
     pub(crate) fn seal(&self, writer: &mut Writer) -> Result<()> {
         self.durability.check()?;
+        // Whoever holds the writer seals: nobody else sets it.
+        self.sealing.store(true, Ordering::Release);
+        let sealed = self.seal_now(writer);
+        self.sealing.store(false, Ordering::Release);
+        sealed
+    }
+
+    fn seal_now(&self, writer: &mut Writer) -> Result<()> {
         let mut installed = self.manifest();
         let mut next = installed.manifest.clone();
         let first_lsn = writer.last_lsn.next().ok_or(AtlasError::Exhausted {
@@ -458,4 +515,22 @@ impl Core {
         self.resume();
         Ok(())
     }
+}
+
+fn changed_to<'a>(key: &'a [u8], new: Option<&'a [u8]>) -> Operation<'a> {
+    match new {
+        Some(value) => Operation::Put { key, value },
+        None => Operation::Delete { key },
+    }
+}
+
+/// Microseconds that a write is to be slowed down, while the last free memtable fills up.
+fn delay_us(view: &View) -> u64 {
+    let half = view.options.memtable_size / 2;
+    if view.sealed.len() < view.options.max_sealed_memtables || half == 0 {
+        return 0;
+    }
+    let above = view.active.bytes().saturating_sub(half);
+    let most = u64::try_from(MOST_DELAY.as_micros()).unwrap_or(0);
+    (most * count(above) / count(half)).min(most)
 }

@@ -21,6 +21,7 @@
 )]
 
 mod activation;
+mod crowd;
 mod flood;
 mod harness;
 mod hostile;
