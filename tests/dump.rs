@@ -146,6 +146,19 @@ offset 55, LSN 0/70000, \"\\xff\\xff\\xff\" = \"\"
 }
 
 #[test]
+fn a_table_with_sections_is_shown_as_one_without() {
+    let expected =
+        "table 000000000009.sst: 150 bytes, version 2, file id 0123456789abcdef, 3 entries
+offset 16, LSN 1/1, \"a\" = \"value\"
+offset 42, LSN 0/250, \"bb\", tombstone
+offset 55, LSN 0/70000, \"\\xff\\xff\\xff\" = \"\"
+3 entries, 0 damaged places
+";
+    let table = golden("table_v2.hex");
+    assert_eq!(human(TABLE, &table), (0, expected.to_owned()));
+}
+
+#[test]
 fn json_is_one_document_a_line_with_whole_values() {
     let (code, told) = lines(SEGMENT, &segment());
     assert_eq!((code, told.len()), (0, 7));
@@ -328,7 +341,7 @@ fn a_newer_format_is_not_read() {
     assert_eq!(told[0]["error"]["code"], "newer-format");
 
     let mut bytes = table();
-    bytes[4] = 2;
+    bytes[4] = 3;
     seal(&mut bytes);
     assert_eq!(lines(TABLE, &bytes).0, 7);
 }

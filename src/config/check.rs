@@ -215,6 +215,7 @@ pub(super) fn options(storage: &Storage) -> Options {
         stall_timeout: Duration::from_secs(storage.stall_timeout_s),
         compaction_trigger: length(storage.compaction_trigger),
         max_tables: length(storage.max_tables),
+        cache_size: storage.cache_size.as_usize(),
         quarantine_size: storage.quarantine_size.0,
         max_scans: length(storage.max_scans),
         scan_idle_timeout: Duration::from_secs(storage.scan_idle_timeout_s),

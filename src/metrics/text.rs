@@ -81,7 +81,7 @@ const fn figure(
 }
 
 /// Every figure of one number; names without prefix, unit and `_total`.
-const FIGURES: [Figure; 56] = [
+const FIGURES: [Figure; 60] = [
     figure(
         "start_time",
         "When the server started, in seconds since 1970.",
@@ -197,6 +197,24 @@ const FIGURES: [Figure; 56] = [
     gauge("table_tombstones", "Tombstones in live tables.", |r| {
         r.engine.table_tombstones
     }),
+    gauge_of_bytes(
+        "cache_capacity",
+        "What the block cache may hold (cache_size).",
+        |r| r.engine.cache_capacity_bytes,
+    ),
+    gauge_of_bytes("cache", "What the block cache holds.", |r| {
+        r.engine.cache_bytes
+    }),
+    counter(
+        "cache_hits",
+        "Pieces of tables that reads found in the block cache.",
+        |r| r.engine.cache_hits,
+    ),
+    counter(
+        "cache_misses",
+        "Pieces of tables that reads did not find in the block cache.",
+        |r| r.engine.cache_misses,
+    ),
     counter("flushes", "Flushes done.", |r| r.engine.flushes),
     counter_of_bytes("flushed", "Written by flushes.", |r| r.engine.flushed_bytes),
     counter("compactions", "Compactions done.", |r| r.engine.compactions),

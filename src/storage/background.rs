@@ -203,7 +203,9 @@ impl Core {
                 .iter()
                 .map(|table| table.info().tombstones)
                 .sum();
-            if view.tables.len() > 1 || tombstones > 0 {
+            let mut tables = view.tables.iter();
+            let is_older = tables.any(|table| table.is_of_an_earlier_format());
+            if view.tables.len() > 1 || tombstones > 0 || is_older {
                 let all = 0..view.tables.len();
                 let merged = self.merge_as_room_allows(&view.tables, all, wanted)?;
                 (summary.tombstones_dropped, summary.shadowed_dropped) = merged;

@@ -36,7 +36,7 @@ pub struct OfflinePlan {
     pub tombstones: u64,
     /// What recovery would do first, a sentence each.
     pub recovery: Vec<String>,
-    /// Whether there is nothing to do: at most one table, without tombstones, and nothing to recover.
+    /// Whether there is nothing to do: at most one table, without tombstones and of the present format, and nothing to recover.
     pub compact: bool,
     /// What would be read of log and tables.
     pub bytes_to_read: u64,
@@ -140,13 +140,19 @@ fn judge(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<(OfflinePlan,
     load(disk, dir)?;
     let lock = disk.lock(dir)?;
     let manifest = load(disk, dir)?;
+    let mut is_older = false;
     for info in &manifest.tables {
-        Table::open(disk, dir, info)?;
+        is_older |= Table::open(disk, dir, info)?.is_of_an_earlier_format();
     }
     let files = recovery::list(disk, dir)?;
     let mut progress = Replaying::new(options.events.as_ref());
     let log = examine::examine(disk, dir, &manifest, &files, &mut progress)?;
-    let mut plan = plan(&manifest, &log, &files, count(options.segment_size));
+    let mut plan = plan(
+        &manifest,
+        &log,
+        &files,
+        (count(options.segment_size), is_older),
+    );
     plan.bytes_free = disk
         .free_space(dir)
         .map_err(|error| AtlasError::io("tell the free space of", dir, error))?;
@@ -168,12 +174,17 @@ fn load(disk: &dyn Disk, dir: &Path) -> Result<Manifest> {
     Err(verify::no_store(dir))
 }
 
-fn plan(manifest: &Manifest, log: &Log, files: &[DirEntry], segment_size: u64) -> OfflinePlan {
+fn plan(
+    manifest: &Manifest,
+    log: &Log,
+    files: &[DirEntry],
+    (segment_size, is_older): (u64, bool),
+) -> OfflinePlan {
     let tables = &manifest.tables;
     let table_bytes = tables.iter().map(|info| info.size).sum();
     let tombstones = tables.iter().map(|info| info.tombstones).sum();
     let recovery = recovery_work(manifest, log, files);
-    let merges = log.operations > 0 || tables.len() > 1 || tombstones > 0;
+    let merges = log.operations > 0 || tables.len() > 1 || tombstones > 0 || is_older;
     let replayed: u64 = log
         .segments
         .iter()

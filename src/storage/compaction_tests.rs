@@ -13,6 +13,7 @@ use fastrand::Rng;
 
 use super::*;
 use crate::storage::Lsn;
+use crate::storage::cache::BlockCache;
 use crate::storage::disk::RealDisk;
 use crate::storage::table::tests::{Model, build, drain, open, random_model, runs, seed};
 
@@ -274,7 +275,13 @@ fn merging_keeps_the_newest_of_every_key() {
                 dir.join(format!("{number:012}.sst")),
             )
             .unwrap();
-            let table = Table::open_indexed(&RealDisk, &dir, &info, index).unwrap();
+            let table = Table::open_cached(
+                &RealDisk,
+                &dir,
+                &info,
+                (&BlockCache::new(1 << 20), Some(index)),
+            )
+            .unwrap();
             let entries = drain(&mut TableCursor::all(&table).unwrap()).unwrap();
             assert!(entries == wanted.into_iter().collect::<Vec<_>>());
         }

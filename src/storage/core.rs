@@ -14,6 +14,7 @@
 //! synced for a waiter, and none between the pages of a scan. Who has a merge give way waits for its end, and
 //! holds at most `flushing` meanwhile.
 
+use super::cache::BlockCache;
 use super::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::io;
@@ -96,6 +97,8 @@ pub(crate) struct Core {
     pub(crate) writer: Mutex<Writer>,
     manifest: Mutex<Installed>,
     view: RwLock<Arc<View>>,
+    /// Of what clients read in tables.
+    pub(crate) cache: Arc<BlockCache>,
     pub(crate) durability: Durability,
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) scans: Arc<Scans>,
@@ -170,6 +173,7 @@ impl Core {
                 removed: Vec::new(),
             }),
             view: RwLock::new(Arc::new(view)),
+            cache: recovered.cache,
             durability,
             snapshots: Arc::default(),
             scans: Arc::default(),
@@ -271,7 +275,7 @@ impl Core {
             self.durability.stop_writing(&error);
             return Err(error);
         }
-        Table::open_indexed(&*self.disk, &self.dir, info, index)
+        Table::open_cached(&*self.disk, &self.dir, info, (&self.cache, Some(index)))
     }
 
     /// Makes it durable that a file of this name may be deleted, until a manifest names it as live.

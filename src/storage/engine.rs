@@ -568,7 +568,7 @@ impl Core {
         let view = self.view();
         let (state, state_reason) = self.state();
         let counted = |counter: &super::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let counters = &self.counters;
+        let (counters, cache) = (&self.counters, self.cache.figures());
         let in_tables = |figure: fn(&super::table::TableInfo) -> u64| {
             view.tables
                 .iter()
@@ -603,6 +603,10 @@ impl Core {
             table_bytes: in_tables(|info| info.size),
             table_entries: in_tables(|info| info.entries),
             table_tombstones: in_tables(|info| info.tombstones),
+            cache_capacity_bytes: cache.capacity,
+            cache_bytes: cache.used,
+            cache_hits: cache.hits,
+            cache_misses: cache.misses,
             flushes: counted(&counters.flushes),
             flushed_bytes: counted(&counters.flushed_bytes),
             last_flush_unix_s: counted(&counters.last_flush_unix_s),

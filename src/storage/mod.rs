@@ -5,6 +5,7 @@
 
 mod background;
 mod bell;
+mod cache;
 mod closing;
 mod codec;
 mod compact_offline;

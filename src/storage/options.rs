@@ -17,6 +17,9 @@ pub const KIB: usize = 1024;
 /// 1024 KiB.
 pub const MIB: usize = 1024 * KIB;
 
+/// The most that may be given to the cache.
+const MOST_CACHE: usize = 1024 * 1024 * MIB;
+
 /// When a write becomes durable, named by what it guarantees. A crash of the process alone loses
 /// nothing under any of them: bytes are handed to the operating system before the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +73,8 @@ pub struct Options {
     pub compaction_trigger: usize,
     /// With this many tables writers wait for compaction.
     pub max_tables: usize,
+    /// The most bytes of the cache of what reads have read in tables; 0: none.
+    pub cache_size: usize,
     /// The most bytes kept in `quarantine/`; over it files stay where they are.
     pub quarantine_size: u64,
     /// The most open scans.
@@ -100,6 +105,7 @@ impl Default for Options {
             stall_timeout: Duration::from_secs(60),
             compaction_trigger: 4,
             max_tables: 32,
+            cache_size: 256 * MIB,
             quarantine_size: 1024 * 1024 * 1024,
             max_scans: 1024,
             scan_idle_timeout: Duration::from_secs(60),
@@ -147,6 +153,7 @@ impl Options {
             self.compaction_trigger + 2,
             1024,
         )?;
+        range("cache_size", self.cache_size, 0, MOST_CACHE)?;
         range("max_scans", self.max_scans, 1, 1_000_000)?;
         if let WalSyncStrategy::Interval { ms } = self.sync {
             range(

@@ -26,6 +26,9 @@ impl Core {
         }
         let appended = writer.last_lsn();
         self.keep_reserve_for(&old, appended);
+        if options.cache_size != old.cache_size {
+            self.cache.resize(options.cache_size);
+        }
         self.change_view(|view| view.options = Arc::new(next));
         drop(writer);
         self.refit_reserve();

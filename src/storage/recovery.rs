@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::cache::BlockCache;
 use super::disk::{self, Disk, count};
 use super::error::{AtlasError, Result};
 use super::event::ReplayStep;
@@ -74,6 +75,8 @@ pub(crate) struct Recovered {
     pub(crate) manifest: Manifest,
     /// Live tables, newest first.
     pub(crate) tables: Vec<Arc<Table>>,
+    /// Theirs.
+    pub(crate) cache: Arc<BlockCache>,
     /// The segment that takes writes.
     pub(crate) segment: SegmentWriter,
     pub(crate) report: RecoveryReport,
@@ -105,15 +108,17 @@ fn attempt(
     let files = list(disk, dir)?;
     let (manifest, created) = load_or_create(disk, dir, &files)?;
     Manifest::sync_loaded(disk, dir)?;
+    let cache = BlockCache::new(options.cache_size);
     let mut tables = Vec::with_capacity(manifest.tables.len());
     for info in &manifest.tables {
-        tables.push(Table::open(disk, dir, info)?);
+        tables.push(Table::open_cached(disk, dir, info, (&cache, None))?);
     }
     let mut progress = Replaying::new(options.events.as_ref());
     let log = examine::examine(disk, dir, &manifest, &files, &mut progress)?;
 
     remove_temporaries(disk, dir, &files)?;
-    let mut recovery = Recovery::new((disk, dir), options, manifest, &files, progress);
+    let place = (disk, dir, &cache);
+    let mut recovery = Recovery::new(place, options, manifest, &files, progress);
     recovery.report.created = created;
     let (segment, new_tables) = match recovery.make_next(&log, &files) {
         Ok(made) => made,
@@ -129,6 +134,7 @@ fn attempt(
     Ok(Some(Recovered {
         manifest: recovery.manifest,
         tables,
+        cache,
         segment,
         report: recovery.report,
         held,
@@ -288,13 +294,15 @@ struct Recovery<'a> {
     first_new_number: u64,
     /// Tables made of the log, oldest first, still under their temporary names.
     new_tables: Vec<(TableInfo, Index)>,
+    /// Of the tables.
+    cache: Arc<BlockCache>,
     report: RecoveryReport,
     progress: Replaying<'a>,
 }
 
 impl<'a> Recovery<'a> {
     fn new(
-        (disk, dir): (&'a dyn Disk, &'a Path),
+        (disk, dir, cache): (&'a dyn Disk, &'a Path, &Arc<BlockCache>),
         options: &'a Options,
         mut manifest: Manifest,
         files: &[DirEntry],
@@ -311,6 +319,7 @@ impl<'a> Recovery<'a> {
             first_new_number: manifest.next_file_number,
             manifest,
             new_tables: Vec::new(),
+            cache: Arc::clone(cache),
             report,
             progress,
         }
@@ -460,7 +469,8 @@ impl<'a> Recovery<'a> {
         };
         let mut tables = Vec::with_capacity(self.new_tables.len());
         for (info, index) in self.new_tables.drain(..) {
-            tables.insert(0, Table::open_indexed(self.disk, self.dir, &info, index)?);
+            let cached = (&self.cache, Some(index));
+            tables.insert(0, Table::open_cached(self.disk, self.dir, &info, cached)?);
             self.manifest.tables.insert(0, info);
         }
         self.manifest.generation += 1;

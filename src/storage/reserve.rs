@@ -22,8 +22,9 @@ use super::{Lsn, MIB, Options, file_name};
 
 /// The largest segment that is made while the reserve is gone.
 const SMALL_SEGMENT: usize = MIB;
-/// Bytes that a table takes for an entry besides key and value, at most: its prefix, two lengths, the LSN.
-const ENTRY_OVERHEAD: usize = 28;
+/// Bytes that a table takes for an entry besides key and value, at most: its prefix, two lengths, the LSN, and its
+/// share of the sections.
+const ENTRY_OVERHEAD: usize = 30;
 
 /// The reserve of an open store.
 #[derive(Debug)]

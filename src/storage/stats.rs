@@ -47,6 +47,14 @@ pub struct Stats {
     pub table_entries: u64,
     /// Tombstones in live tables.
     pub table_tombstones: u64,
+    /// Bytes that the block cache may hold.
+    pub cache_capacity_bytes: u64,
+    /// Bytes that it holds.
+    pub cache_bytes: u64,
+    /// Pieces of tables that reads found in it.
+    pub cache_hits: u64,
+    /// Pieces of tables that reads did not find in it.
+    pub cache_misses: u64,
     /// Flushes done.
     pub flushes: u64,
     /// Bytes written by flushes.

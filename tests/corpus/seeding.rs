@@ -7,10 +7,19 @@ use crate::{directory, harness};
 
 const DOCUMENT: &str = include_str!("../../docs/protocol.md");
 const CONFIGURATION: &str = include_str!("../../config/atlaskv.toml");
-const GOLDEN: [(&str, &str); 3] = [
-    ("segment", include_str!("../golden/segment_v1.hex")),
-    ("table", include_str!("../golden/table_v1.hex")),
-    ("manifest", include_str!("../golden/manifest_v1.hex")),
+const GOLDEN: [(&str, &str, &str); 4] = [
+    (
+        "segment",
+        "golden",
+        include_str!("../golden/segment_v1.hex"),
+    ),
+    ("table", "golden", include_str!("../golden/table_v1.hex")),
+    ("table", "golden-v2", include_str!("../golden/table_v2.hex")),
+    (
+        "manifest",
+        "golden",
+        include_str!("../golden/manifest_v1.hex"),
+    ),
 ];
 
 fn keep(target: &str, name: &str, bytes: &[u8]) {
@@ -35,10 +44,10 @@ fn seeds_are_written() {
     for (number, (target, bytes)) in harness::seeds().into_iter().enumerate() {
         keep(target, &format!("store-{}", number % 2), &bytes);
     }
-    for (target, text) in GOLDEN {
+    for (target, name, text) in GOLDEN {
         for mode in [0, 1] {
             let bytes = [vec![mode], unhex(text)].concat();
-            keep(target, &format!("golden-{mode}"), &bytes);
+            keep(target, &format!("{name}-{mode}"), &bytes);
         }
     }
     for (name, bytes) in examples() {

@@ -65,6 +65,12 @@ pub(crate) fn set_version(bytes: &mut [u8], version: u32) {
     bytes[12..16].copy_from_slice(&crc.finalize().to_le_bytes());
 }
 
+/// Where the entries of a table end: what its locator says, 32 bytes before the footer.
+pub(crate) fn entries_end(table: &[u8]) -> usize {
+    let locator = table.len() - 16 - 32;
+    u64::from_le_bytes(table[locator..locator + 8].try_into().unwrap()) as usize
+}
+
 /// Gives a table another version, the footer's checksum right: it covers the file id, the footer's offset, the
 /// header and the number of entries.
 pub(crate) fn set_table_version(bytes: &mut [u8], version: u16) {

@@ -95,7 +95,7 @@ pub(crate) fn sample() -> Store {
             places.push((path.clone(), at..at + 8 + length, *lsn));
             at += 8 + length;
         }
-        assert_eq!(at + 16, bytes.len());
+        assert_eq!(at, damage::entries_end(&bytes));
     }
     for path in store::segments(&disk) {
         for entry in entries(&damage::bytes(&disk, &path)) {

@@ -30,7 +30,7 @@ fn one_table(keys: u32) -> (SimDisk, Contents, Options) {
 fn entries_of(bytes: &[u8]) -> Vec<usize> {
     let mut places = Vec::new();
     let mut at = 16;
-    while at + 16 < bytes.len() {
+    while at < damage::entries_end(bytes) {
         places.push(at);
         let length = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().unwrap());
         at += 8 + length as usize;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::frame::{footer, header};
+use super::sections_builder::{LIMITS, Limits, SectionsBuilder};
 use super::{Head, PREFIX_LENGTH, TableInfo, temporary_path};
 use crate::storage::Lsn;
 use crate::storage::codec::{Checksum, encode};
@@ -18,44 +19,51 @@ const BUFFER: usize = 256 * 1024;
 /// The file stays where it is whatever happens: after a failure, and when there was nothing to write,
 /// the caller removes it ([`remove_temporary`]).
 #[derive(Debug)]
-pub(crate) struct TableBuilder {
-    file: Arc<dyn DiskFile>,
-    path: PathBuf,
+pub(crate) struct TableBuilder<'a> {
+    out: Output,
     header: Vec<u8>,
-    /// Bytes that are not written yet.
-    buffer: Vec<u8>,
-    /// Bytes written so far.
-    written: u64,
-    /// Of all bytes written so far.
-    whole: Checksum,
     /// The head of the present entry.
     head: Vec<u8>,
+    sections: SectionsBuilder<'a>,
     info: TableInfo,
 }
 
-impl TableBuilder {
+impl<'a> TableBuilder<'a> {
     /// Begins the table with this file number and identity.
     ///
     /// # Errors
     /// `Io`.
     pub(crate) fn create(
-        disk: &dyn Disk,
+        disk: &'a dyn Disk,
         dir: &Path,
         number: u64,
         file_id: u64,
-    ) -> Result<TableBuilder> {
+    ) -> Result<TableBuilder<'a>> {
+        TableBuilder::limited(disk, dir, (number, file_id), LIMITS)
+    }
+
+    /// As `create`, with other limits for the sections.
+    pub(super) fn limited(
+        disk: &'a dyn Disk,
+        dir: &Path,
+        (number, file_id): (u64, u64),
+        limits: Limits,
+    ) -> Result<TableBuilder<'a>> {
         let path = temporary_path(dir, number);
         let file = disk
             .create(&path)
             .map_err(|error| AtlasError::io("create", &path, error))?;
         let header = header(file_id).to_vec();
         Ok(TableBuilder {
-            file,
-            path,
-            buffer: header.clone(),
+            sections: SectionsBuilder::new(disk, &path, file_id, limits),
+            out: Output {
+                file,
+                path,
+                buffer: header.clone(),
+                written: 0,
+                whole: Checksum::new(),
+            },
             header,
-            written: 0,
-            whole: Checksum::new(),
             head: Vec::new(),
             info: TableInfo {
                 number,
@@ -74,7 +82,7 @@ impl TableBuilder {
 
     /// The temporary file.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        &self.out.path
     }
 
     /// Entries so far.
@@ -84,7 +92,7 @@ impl TableBuilder {
 
     /// Bytes so far.
     pub(crate) fn size(&self) -> u64 {
-        self.written.saturating_add(count(self.buffer.len()))
+        self.out.size()
     }
 
     /// Appends an entry; `None` for a tombstone. Keys come in ascending order, each once.
@@ -96,7 +104,7 @@ impl TableBuilder {
         let offset = self.size();
         if key <= self.info.max_key.as_slice() {
             let detail = "keys to be written do not ascend: what they were read from is damaged";
-            return Err(AtlasError::corrupt(&self.path, offset, detail));
+            return Err(AtlasError::corrupt(&self.out.path, offset, detail));
         }
         let value_length = value.map(|value| count(value.len()));
         self.head.clear();
@@ -121,37 +129,49 @@ impl TableBuilder {
             .add(&self.head)
             .add(value_bytes)
             .finish();
-        self.buffer.reserve(PREFIX_LENGTH + self.head.len());
-        self.buffer.extend_from_slice(&checksum.to_le_bytes());
-        self.buffer.extend_from_slice(&length.to_le_bytes());
-        self.buffer.extend_from_slice(&self.head);
-        self.append(value_bytes)?;
+        let whole = count(PREFIX_LENGTH).saturating_add(u64::from(length));
+        self.sections
+            .begin((&self.info.max_key, key), offset, whole)?;
+        let buffer = &mut self.out.buffer;
+        buffer.reserve(PREFIX_LENGTH + self.head.len());
+        let start = buffer.len();
+        buffer.extend_from_slice(&checksum.to_le_bytes());
+        buffer.extend_from_slice(&length.to_le_bytes());
+        buffer.extend_from_slice(&self.head);
+        self.sections.add(buffer.get(start..).unwrap_or_default());
+        self.sections.add(value_bytes);
+        self.out.append(value_bytes)?;
         self.note(key, lsn, value.is_none());
         Ok(())
     }
 
-    /// Writes the footer and makes the file durable; its name is not. `None` when there was no entry.
+    /// Writes the sections and the footer, and makes the file durable; its name is not. `None` when there was no entry.
     ///
     /// # Errors
     /// `Io`.
-    pub(crate) fn finish(mut self) -> Result<Option<TableInfo>> {
+    pub(crate) fn finish(self) -> Result<Option<TableInfo>> {
         if self.info.entries == 0 {
             return Ok(None);
         }
-        let footer = footer(
-            &self.header,
-            self.info.file_id,
-            self.info.entries,
-            self.size(),
-        );
-        self.append(&footer)?;
-        self.write_buffer()?;
-        self.file
+        let TableBuilder {
+            mut out,
+            header,
+            mut sections,
+            mut info,
+            ..
+        } = self;
+        let end = out.size();
+        sections.end(end)?;
+        sections.write(end, &mut |bytes| out.append(bytes))?;
+        let footer = footer(&header, info.file_id, info.entries, out.size());
+        out.append(&footer)?;
+        out.write_buffer()?;
+        out.file
             .sync()
-            .map_err(|error| AtlasError::io("sync", &self.path, error))?;
-        self.info.size = self.written;
-        self.info.checksum = self.whole.finish();
-        Ok(Some(self.info))
+            .map_err(|error| AtlasError::io("sync", &out.path, error))?;
+        info.size = out.written;
+        info.checksum = out.whole.finish();
+        Ok(Some(info))
     }
 
     fn note(&mut self, key: &[u8], lsn: Lsn, is_tombstone: bool) {
@@ -165,6 +185,26 @@ impl TableBuilder {
         info.tombstones += u64::from(is_tombstone);
         info.min_lsn = info.min_lsn.min(lsn);
         info.max_lsn = info.max_lsn.max(lsn);
+    }
+}
+
+/// The file as far as it is written.
+#[derive(Debug)]
+struct Output {
+    file: Arc<dyn DiskFile>,
+    path: PathBuf,
+    /// Bytes that are not written yet.
+    buffer: Vec<u8>,
+    /// Bytes written so far.
+    written: u64,
+    /// Of all bytes written so far.
+    whole: Checksum,
+}
+
+impl Output {
+    /// Bytes so far.
+    fn size(&self) -> u64 {
+        self.written.saturating_add(count(self.buffer.len()))
     }
 
     /// Appends bytes; what does not fit in the buffer is written without being copied.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::TableInfo;
+use super::check_sections::SectionsCheck;
 use super::frame::TableFile;
 use super::index::{Index, IndexBuilder};
 use super::walk::{Entry, Walk};
@@ -15,8 +16,8 @@ use crate::storage::{Lsn, counted};
 pub(super) const PASS_CHUNK: usize = 256 * 1024;
 
 /// Reads a whole table and proves that it is what `info` says: every checksum, the order, the counts,
-/// the ranges of keys and LSNs. Done with every new file before the manifest names it. Returns the
-/// index, which costs nothing on the way. `watch` is told the bytes read, now and then.
+/// the ranges of keys and LSNs, and that its sections say of every entry what is true. Done with every new
+/// file before the manifest names it. Returns the index, which costs nothing on the way. `watch` is told the bytes read, now and then.
 ///
 /// # Errors
 /// As [`super::Table::open`]; `Corrupt` at the first difference; what `watch` says.
@@ -37,10 +38,11 @@ pub(super) fn pass(
     watch: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<Index> {
     let mut walk = Walk::all(Arc::clone(file), PASS_CHUNK).with_whole_checksum();
+    let mut sections = SectionsCheck::new(file)?;
     let mut index = IndexBuilder::new();
     let mut tally = Tally::default();
     let mut watched = 0;
-    while let Some(entry) = walk.step()? {
+    while let Some(entry) = sections.step(&mut walk)? {
         index.note(walk.previous(), walk.key(), entry.offset);
         if tally.entries == 0 {
             tally.min_key.extend_from_slice(walk.key());
@@ -56,7 +58,10 @@ pub(super) fn pass(
     let end = walk.offset();
     tally.checksum = walk.whole_checksum()?;
     match tally.difference(info) {
-        None => Ok(index.finish(end)),
+        None => Ok(match sections.into_directory() {
+            Some(directory) => Index::Sections(directory),
+            None => Index::Sparse(index.finish(end)),
+        }),
         Some(difference) => Err(file.corrupt(0, difference)),
     }
 }
@@ -65,15 +70,16 @@ pub(super) fn pass(
 /// shown to `visit`.
 ///
 /// # Errors
-/// `Corrupt` at the first entry that is not whole, `Io`.
+/// `Corrupt` at the first entry, or section, that is not whole, `Io`.
 pub(super) fn read_alone(
     file: &Arc<TableFile>,
     number: u64,
     visit: &mut dyn FnMut(Lsn),
 ) -> Result<TableInfo> {
     let mut walk = Walk::all(Arc::clone(file), PASS_CHUNK).with_whole_checksum();
+    let mut sections = SectionsCheck::new(file)?;
     let mut tally = Tally::default();
-    while let Some(entry) = walk.step()? {
+    while let Some(entry) = sections.step(&mut walk)? {
         if tally.entries == 0 {
             tally.min_key.extend_from_slice(walk.key());
         }

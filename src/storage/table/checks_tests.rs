@@ -7,7 +7,7 @@ use super::check::pass;
 use super::frame::{TableFile, footer};
 use super::parts::{TablePart, TableParts};
 use super::salvage::{describe, salvage};
-use super::tests::{Model, build, lsn};
+use super::tests::{Model, as_version_1, build, lsn};
 use super::walk::{Walk, read_value};
 use super::*;
 use crate::storage::codec::Checksum;
@@ -16,7 +16,7 @@ use crate::storage::{AtlasError, Result};
 
 const ID: u64 = 77;
 
-/// A table of two entries, whose bytes can be changed.
+/// A table of two entries, without sections, whose bytes can be changed.
 struct Place {
     home: tempfile::TempDir,
     info: TableInfo,
@@ -32,6 +32,7 @@ fn place(values: [Option<&[u8]>; 2]) -> Place {
     ];
     let model: Model = entries.into();
     let (info, _) = build(home.path(), 1, ID, &model);
+    let info = as_version_1(home.path(), &info);
     let bytes = std::fs::read(path(home.path(), 1)).unwrap();
     Place { home, info, bytes }
 }
@@ -172,7 +173,7 @@ fn a_value_that_is_read_later_is_checked_again() {
     let large = vec![7; 300_000];
     let mut place = place([Some(&large), None]);
     let file = place.file();
-    let mut walk = Walk::span(Arc::clone(&file), file.entries_at(), file.footer_at());
+    let mut walk = Walk::span(Arc::clone(&file), file.entries_at(), file.entries_end());
     let entry = walk.step().unwrap().unwrap();
     let read = read_value(&file, &entry, &mut |_| Ok(())).unwrap();
     assert_eq!(read.len(), large.len());
@@ -223,7 +224,7 @@ fn what_a_footer_says_and_what_is_there_are_compared_once() {
     longer.sign(2);
     for (place, told) in [
         (fewer, "the footer says 3 entries, here are 2"),
-        (longer, "5 bytes between the last entry and the footer"),
+        (longer, "5 bytes between the last entry and what is behind"),
     ] {
         let mut parts = TableParts::open(&RealDisk, &place.path()).unwrap();
         assert!(parts.stated_entries().is_some());

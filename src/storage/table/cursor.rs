@@ -30,12 +30,12 @@ enum Way {
     Backward(Backward),
 }
 
-/// Going backward: span by span, the entries of one in memory, without large values.
+/// Going backward: some spans at a time, their entries in memory, without large values.
 struct Backward {
-    /// The entries of the present span that are still to come, in key order; the present one is last.
+    /// The entries of the present spans that are still to come, in key order; the present one is last.
     entries: Vec<Held>,
-    /// Spans before the present one.
-    spans_left: usize,
+    /// Where the spans end that were not read yet.
+    end: u64,
 }
 
 struct Held {
@@ -71,9 +71,8 @@ impl TableCursor {
         let walk = match from {
             Bound::Unbounded => Walk::all(file, super::walk::WINDOW),
             Bound::Included(key) | Bound::Excluded(key) => {
-                let index = table.index()?;
-                let (start, _) = index.span(index.find(key));
-                Walk::span(file, start, index.end())
+                let (start, _) = table.span_of(key)?;
+                Walk::span(file, start, table.index()?.end())
             }
         };
         let mut cursor = TableCursor::start(table, Way::Forward(walk), to.map(<[u8]>::to_vec))?;
@@ -91,14 +90,13 @@ impl TableCursor {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
     ) -> Result<TableCursor> {
-        let index = table.index()?;
-        let spans_left = match to {
-            Bound::Unbounded => index.spans(),
-            Bound::Included(key) | Bound::Excluded(key) => index.find(key).saturating_add(1),
+        let end = match to {
+            Bound::Unbounded => table.index()?.end(),
+            Bound::Included(key) | Bound::Excluded(key) => table.span_of(key)?.1,
         };
         let way = Way::Backward(Backward {
             entries: Vec::new(),
-            spans_left,
+            end,
         });
         let mut cursor = TableCursor::start(table, way, from.map(<[u8]>::to_vec))?;
         while cursor
@@ -218,17 +216,17 @@ impl Source for TableCursor {
 impl Backward {
     fn step(&mut self, table: &Table) -> Result<()> {
         self.entries.pop();
-        while self.entries.is_empty() && self.spans_left > 0 {
-            self.spans_left -= 1;
+        while self.entries.is_empty() && self.end > table.file().entries_at() {
             self.load(table)?;
         }
         Ok(())
     }
 
-    /// Reads all entries of a span.
+    /// Reads all entries of the spans before.
     fn load(&mut self, table: &Table) -> Result<()> {
-        let (start, end) = table.index()?.span(self.spans_left);
-        let mut walk = Walk::span(Arc::clone(table.file()), start, end);
+        let start = table.stretch_before(self.end)?;
+        let mut walk = Walk::span(Arc::clone(table.file()), start, self.end);
+        self.end = start;
         while let Some(entry) = walk.step()? {
             let value = walk.small_value();
             self.entries.push(Held {

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::sections::Locator;
 use super::{
-    END_MAGIC, FOOTER_CHECKSUM, FOOTER_LENGTH, FOOTER_MAGIC, HEADER_FILE_ID, HEADER_FLAGS,
-    HEADER_LENGTH, HEADER_VERSION, MAGIC, MUST_UNDERSTAND, TableInfo, VERSION,
+    END_MAGIC, FIRST_WITH_SECTIONS, FOOTER_CHECKSUM, FOOTER_LENGTH, FOOTER_MAGIC, HEADER_FILE_ID,
+    HEADER_FLAGS, HEADER_LENGTH, HEADER_VERSION, LOCATOR_LENGTH, MAGIC, MUST_UNDERSTAND, TableInfo,
+    VERSION,
 };
 use crate::storage::codec::{Checksum, u32_at, u64_at};
 use crate::storage::counted;
@@ -23,8 +25,20 @@ pub(super) struct TableFile {
     pub(super) size: u64,
     /// Entries, as the footer says.
     pub(super) entries: u64,
-    /// Whether sections may stand between the entries and the footer.
-    pub(super) has_sections: bool,
+    /// Whether something that nobody knows may stand between the entries and the footer.
+    pub(super) has_unknown_section: bool,
+    pub(super) sections: Sections,
+}
+
+/// What stands behind the entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sections {
+    /// Nothing: a table of version 1.
+    None,
+    /// What the locator says.
+    At(Locator),
+    /// Something, but the locator is damaged.
+    Lost,
 }
 
 /// The header of a table of this version.
@@ -114,14 +128,17 @@ impl TableFile {
         read_full(&*file, &mut footer, footer_at).map_err(io)?;
         let has_footer = footer_magic(&footer) == END_MAGIC;
         let missing = if has_footer { 0 } else { count(FOOTER_LENGTH) };
+        let file_id = u64_at(&header, HEADER_FILE_ID).unwrap_or_default();
+        let size = size.saturating_add(missing);
         let found = TableFile {
+            sections: guess_sections(&*file, path, file_id, size)?,
             file,
             path: path.to_path_buf(),
-            file_id: u64_at(&header, HEADER_FILE_ID).unwrap_or_default(),
+            file_id,
             header,
-            size: size.saturating_add(missing),
+            size,
             entries: u64_at(&footer, 0).unwrap_or_default(),
-            has_sections: false,
+            has_unknown_section: false,
         };
         Ok((found, Some(damage)))
     }
@@ -137,15 +154,17 @@ impl TableFile {
         let size = file
             .length()
             .map_err(|error| AtlasError::io("read", path, error))?;
+        // Entries end where the footer was; a file that was cut off has no footer.
+        let size = info.size.min(size.saturating_add(count(FOOTER_LENGTH)));
         Ok(TableFile {
+            sections: guess_sections(&*file, path, info.file_id, size)?,
             file,
             path: path.to_path_buf(),
             file_id: info.file_id,
             header: header(info.file_id),
-            // Entries end where the footer was; a file that was cut off has no footer.
-            size: info.size.min(size.saturating_add(count(FOOTER_LENGTH))),
+            size,
             entries: info.entries,
-            has_sections: false,
+            has_unknown_section: false,
         })
     }
 
@@ -176,20 +195,27 @@ impl TableFile {
             return Err(wrong_size("the file does not end with a footer"));
         }
         let Frame {
+            version,
             file_id,
             entries,
             flags,
         } = frame(path, &header, &footer, footer_at)?;
-        let path = path.to_path_buf();
-        let has_sections = flags != 0;
+        let sections = match version {
+            0..FIRST_WITH_SECTIONS => Sections::None,
+            _ => match read_locator(&*file, path, file_id, footer_at)? {
+                Some(locator) => Sections::At(locator),
+                None => Sections::Lost,
+            },
+        };
         Ok(TableFile {
             file,
-            path,
+            path: path.to_path_buf(),
             file_id,
             header,
             size,
             entries,
-            has_sections,
+            has_unknown_section: flags != 0 || sections == Sections::Lost,
+            sections,
         })
     }
 
@@ -205,8 +231,36 @@ impl TableFile {
         count(HEADER_LENGTH)
     }
 
-    /// Where the footer begins: beyond all entries.
-    pub(super) fn footer_at(&self) -> u64 {
+    /// Where the entries end at the latest: where they do, unless something unknown stands behind them.
+    pub(super) fn entries_end(&self) -> u64 {
+        match self.sections {
+            Sections::None => self.footer_at(),
+            Sections::At(locator) => locator.entries_end,
+            Sections::Lost => self.locator_at(),
+        }
+    }
+
+    /// What the locator says; `None`: the table has no partitions.
+    ///
+    /// # Errors
+    /// `Corrupt` when the locator is damaged.
+    pub(super) fn locator(&self) -> Result<Option<Locator>> {
+        match self.sections {
+            Sections::None => Ok(None),
+            Sections::At(locator) => Ok(Some(locator).filter(|locator| locator.partitions > 0)),
+            Sections::Lost => {
+                let detail = "the locator of the table's sections: its checksum differs";
+                Err(self.corrupt(self.locator_at(), detail))
+            }
+        }
+    }
+
+    fn locator_at(&self) -> u64 {
+        self.footer_at().saturating_sub(count(LOCATOR_LENGTH))
+    }
+
+    /// Where the footer begins.
+    fn footer_at(&self) -> u64 {
         self.size.saturating_sub(count(FOOTER_LENGTH))
     }
 
@@ -242,8 +296,31 @@ fn open_file(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>> {
     })
 }
 
+/// Reads the locator before a footer; `None` where there is none that checks.
+fn read_locator(
+    file: &dyn DiskFile,
+    path: &Path,
+    file_id: u64,
+    footer_at: u64,
+) -> Result<Option<Locator>> {
+    let Some(at) = footer_at.checked_sub(count(LOCATOR_LENGTH)) else {
+        return Ok(None);
+    };
+    let mut bytes = [0; LOCATOR_LENGTH];
+    read_full(file, &mut bytes, at).map_err(|error| AtlasError::io("read", path, error))?;
+    Ok(Locator::read(&bytes, file_id, at))
+}
+
+/// The sections of a damaged table of so many bytes, as far as a locator tells that it has some.
+fn guess_sections(file: &dyn DiskFile, path: &Path, file_id: u64, size: u64) -> Result<Sections> {
+    let footer_at = size.saturating_sub(count(FOOTER_LENGTH));
+    let locator = read_locator(file, path, file_id, footer_at)?;
+    Ok(locator.map_or(Sections::None, Sections::At))
+}
+
 /// What header and footer say.
 struct Frame {
+    version: u16,
     file_id: u64,
     entries: u64,
     flags: u16,
@@ -297,6 +374,7 @@ fn frame(path: &Path, header: &[u8], footer: &[u8], footer_at: u64) -> Result<Fr
         return Err(AtlasError::corrupt(path, 0, detail));
     }
     Ok(Frame {
+        version,
         file_id,
         entries,
         flags,

@@ -1,6 +1,8 @@
-//! A sparse index over a table, in memory only.
+//! What finds a key in a table: the directory of its sections, or, where it has none, a sparse index that is made
+//! in memory only.
 
 use super::HEADER_LENGTH;
+use super::sections::Directory;
 use crate::storage::disk::count;
 
 /// Entries are indexed about once in so many bytes, while the limits allow it.
@@ -28,22 +30,47 @@ struct Point {
     offset: u64,
 }
 
+/// What a look-up in a table begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Index {
+    /// Of a table without sections.
+    Sparse(SparseIndex),
+    /// Of a table with sections.
+    Sections(Directory),
+}
+
+impl Index {
+    /// Where the last entry ends.
+    pub(super) fn end(&self) -> u64 {
+        match self {
+            Index::Sparse(index) => index.end,
+            Index::Sections(directory) => directory.entries_end,
+        }
+    }
+}
+
 /// A sparse index: the table's entries in spans of at least the spacing's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Index {
+pub(crate) struct SparseIndex {
     points: Vec<Point>,
     /// Where the last entry ends.
     end: u64,
 }
 
-impl Index {
-    /// How many spans there are; at least 1.
-    pub(super) fn spans(&self) -> usize {
-        self.points.len()
+impl SparseIndex {
+    /// Where the last span begins that is before `end`, at which one ends.
+    pub(super) fn start_before(&self, end: u64) -> u64 {
+        let before = self.points.partition_point(|point| point.offset < end);
+        self.span(before.saturating_sub(1)).0
+    }
+
+    /// Begin and end of the one span in which `key` stands if it is in the table.
+    pub(super) fn span_of(&self, key: &[u8]) -> (u64, u64) {
+        self.span(self.find(key))
     }
 
     /// Begin and end of a span, by its place.
-    pub(super) fn span(&self, place: usize) -> (u64, u64) {
+    fn span(&self, place: usize) -> (u64, u64) {
         let offset = |place: usize| {
             self.points
                 .get(place)
@@ -53,17 +80,12 @@ impl Index {
     }
 
     /// The place of the one span in which `key` stands if it is in the table.
-    pub(super) fn find(&self, key: &[u8]) -> usize {
+    fn find(&self, key: &[u8]) -> usize {
         let after = self
             .points
             .partition_point(|point| &*point.separator <= key);
         // The first separator is empty, so nothing is before it.
         after.saturating_sub(1)
-    }
-
-    /// Where the last entry ends.
-    pub(super) fn end(&self) -> u64 {
-        self.end
     }
 }
 
@@ -112,9 +134,9 @@ impl IndexBuilder {
     }
 
     /// The index of all entries noted; the last one ends at `end`.
-    pub(super) fn finish(mut self, end: u64) -> Index {
+    pub(super) fn finish(mut self, end: u64) -> SparseIndex {
         self.points.shrink_to_fit();
-        Index {
+        SparseIndex {
             points: self.points,
             end,
         }
@@ -132,7 +154,7 @@ impl IndexBuilder {
 }
 
 /// The shortest beginning of `key` that is above `previous`, which is below `key`.
-fn separator<'a>(previous: &[u8], key: &'a [u8]) -> &'a [u8] {
+pub(super) fn separator<'a>(previous: &[u8], key: &'a [u8]) -> &'a [u8] {
     let common = previous
         .iter()
         .zip(key)
@@ -180,13 +202,19 @@ mod tests {
                 );
             }
             let index = builder.finish(offset(1000));
-            assert!(index.spans() > 2);
+            assert!(index.points.len() > 2);
             for number in 0..1000 {
                 let (start, end) = index.span(index.find(&key(number)));
                 assert!((start..end).contains(&offset(number)), "{number}");
             }
             assert_eq!(index.find(b""), 0);
-            assert_eq!(index.span(index.find(b"z")).1, index.end());
+            assert_eq!(index.span(index.find(b"z")).1, index.end);
+            let mut end = index.end;
+            for place in (0..index.points.len()).rev() {
+                assert_eq!(index.span(place), (index.start_before(end), end));
+                end = index.start_before(end);
+            }
+            assert_eq!(end, offset(0));
         }
     }
 }

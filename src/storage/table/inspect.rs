@@ -95,7 +95,7 @@ pub(super) fn inspect_with(
     visit: &mut dyn FnMut(&Walk, &Entry) -> Result<()>,
 ) -> Result<Inspection> {
     let file = Arc::new(TableFile::assume(disk, path, info)?);
-    let mut walk = Walk::span(Arc::clone(&file), file.entries_at(), file.footer_at());
+    let mut walk = Walk::span(Arc::clone(&file), file.entries_at(), file.entries_end());
     let mut inspection = Inspection::default();
     let mut last_key = Vec::new();
     let mut is_behind_place = false;
@@ -118,7 +118,7 @@ pub(super) fn inspect_with(
                 }
                 let offset = walk.offset();
                 let next = next_entry(&file, offset.saturating_add(1))?;
-                let end = next.unwrap_or(file.footer_at());
+                let end = next.unwrap_or(file.entries_end());
                 is_behind_place = true;
                 inspection.add_place(DamagedPlace {
                     offset,
@@ -130,7 +130,7 @@ pub(super) fn inspect_with(
                 let Some(next) = next else {
                     return Ok(inspection);
                 };
-                walk = Walk::span(Arc::clone(&file), next, file.footer_at());
+                walk = Walk::span(Arc::clone(&file), next, file.entries_end());
             }
             Err(error) => return Err(error),
         }
@@ -167,7 +167,7 @@ impl Inspection {
 
 /// The offset of the first valid entry at or after `from`.
 pub(super) fn next_entry(file: &Arc<TableFile>, from: u64) -> Result<Option<u64>> {
-    let end = file.footer_at();
+    let end = file.entries_end();
     let mut window = Vec::new();
     let (mut start, mut size) = (from, FIRST_SEARCH);
     while start < end {

@@ -1,12 +1,12 @@
 //! Tables: immutable files of entries in key order. This is the format, byte by byte.
 //!
 //! ```text
-//! table  = header entry* section* footer          all integers little-endian
+//! table  = header entry* partition* directory locator footer      all integers little-endian
 //!
 //! header   offset  bytes
 //!               0      4  magic "AKVT"
-//!               4      2  format version: 1
-//!               6      2  flags: 0; a set bit says that a section stands before the footer;
+//!               4      2  format version: 2
+//!               6      2  flags: 0; a set bit says that a further section stands before the footer;
 //!                         bits 8 to 15: whoever does not know it must not read the file,
 //!                         bits 0 to 7: whoever does not know it may ignore the section
 //!               8      8  file id: random, stands in the manifest too
@@ -21,6 +21,31 @@
 //!                         LSN      u64
 //!                         length   Option<u64>: bytes of the value; none: a tombstone
 //!
+//! partition     0      4  bytes of the filter
+//!               4      n  filter: of all keys of the partition's spans (see filter.rs)
+//!                         for each of its spans a bincode struct:
+//!                         separator  byte string: above every key before the span, and not above
+//!                                    its first key; empty for the first span of the table
+//!                         length     u64: bytes of its entries
+//!                         checksum   u32: over file id, offset of the span in the file (8 bytes
+//!                                    each), all bytes of its entries
+//!
+//! directory               for each partition a bincode struct:
+//!                         separator  byte string: that of its first span
+//!                         entries    u64: offset of the first entry of its first span
+//!                         offset     u64: where the partition stands in the file
+//!                         length     u32: its bytes
+//!                         checksum   u32: over file id, offset of the partition (8 bytes each),
+//!                                    its bytes
+//!
+//! locator       0      8  offset at which the last entry ends
+//!               8      8  offset of the directory
+//!              16      4  bytes of the directory
+//!              20      4  number of partitions; 0: there are none, and no directory
+//!              24      4  checksum over: file id, offset of the directory (8 bytes each), directory
+//!              28      4  checksum over: file id, offset of the locator (8 bytes each), the 28 bytes
+//!                         before
+//!
 //! footer        0      8  number of entries
 //!               8      4  checksum over: file id, offset of the footer in the file (8 bytes each),
 //!                         header, number of entries
@@ -28,29 +53,43 @@
 //! ```
 //!
 //! What holds of a valid table: it has at least one entry; keys ascend strictly, as bytes; there are as
-//! many entries as the footer says; without flags the last one ends where the footer begins. The
-//! checksums begin with the file's identity and the place, so that swapped files and misplaced blocks
-//! do not check.
+//! many entries as the footer says; the last one ends where the locator says. The checksums begin with the
+//! file's identity and the place, so that swapped files and misplaced blocks do not check.
 //!
-//! Versions: header, footer and the footer's checksum stay as they are in every later version, so that
-//! a newer file can be told from a damaged one. A table of this version stays readable for ever, and
-//! its entries can be read one after another without any section.
+//! What holds of its sections: a *span* is a run of whole entries, up to 4 KiB of them, or one larger entry, or
+//! more where keys are so alike that the separators would be a large part of the file; a *partition* covers a run
+//! of spans of about 1 MiB together. Spans and partitions cover all entries without a gap, in order; partitions
+//! follow the last entry in the same order without a gap, then come the directory, of at most 16 MiB, the locator
+//! and the footer. A table whose directory would be larger has none, and is read as one of version 1.
+//!
+//! Versions: header, footer and the footer's checksum stay as they are in every version, so that a newer
+//! file can be told from a damaged one. In version 1 the footer follows the last entry, or, where the flags say
+//! so, a section that nobody knows. The tables of every version stay readable for ever, and their entries can be
+//! read one after another without any section.
 
 mod builder;
 mod check;
+mod check_sections;
 mod cursor;
+mod filter;
 mod frame;
 mod index;
 mod inspect;
 mod parts;
 mod reader;
 mod salvage;
+mod sections;
+mod sections_builder;
+mod span;
+mod spill;
 mod walk;
 
 #[cfg(test)]
 mod checks_tests;
 #[cfg(test)]
 mod damage_tests;
+#[cfg(test)]
+mod sections_tests;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -68,11 +107,14 @@ pub(crate) use inspect::{DamagedPlace, Inspection, inspect};
 pub(crate) use parts::{TablePart, TableParts};
 pub(crate) use reader::{Found, Table};
 pub(crate) use salvage::{Described, Salvaged, UNKNOWN_ENTRIES, describe, salvage, survey};
+pub(crate) use sections::Partition;
 
 const MAGIC: [u8; 4] = *b"AKVT";
 const END_MAGIC: [u8; 4] = *b"AKVE";
 /// The version this program writes, and the newest it reads.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+/// The first version whose tables have sections.
+const FIRST_WITH_SECTIONS: u16 = 2;
 /// Flags that must be understood by whoever reads the file.
 const MUST_UNDERSTAND: u16 = 0xFF00;
 
@@ -84,6 +126,8 @@ const HEADER_FILE_ID: usize = HEADER_FLAGS + 2;
 const FOOTER_LENGTH: usize = 16;
 const FOOTER_CHECKSUM: usize = 8;
 const FOOTER_MAGIC: usize = FOOTER_CHECKSUM + 4;
+
+const LOCATOR_LENGTH: usize = 32;
 
 /// Checksum and length, before an entry's data.
 const PREFIX_LENGTH: usize = 8;

@@ -55,7 +55,7 @@ impl TableParts {
         let (file, frame_damage) = TableFile::find(disk, path)?;
         let file = Arc::new(file);
         Ok(TableParts {
-            walk: Walk::span(Arc::clone(&file), file.entries_at(), file.footer_at()),
+            walk: Walk::span(Arc::clone(&file), file.entries_at(), file.entries_end()),
             stated: frame_damage.is_none().then_some(file.entries),
             read: 0,
             is_damaged: frame_damage.is_some(),
@@ -119,9 +119,9 @@ impl TableParts {
     /// Goes on at the next valid entry.
     fn pass_damage(&mut self, detail: String) -> Result<TablePart> {
         self.is_damaged = true;
-        let (offset, footer_at) = (self.walk.offset(), self.file.footer_at());
-        let next = next_entry(&self.file, offset.saturating_add(1))?.unwrap_or(footer_at);
-        self.walk = Walk::span(Arc::clone(&self.file), next, footer_at);
+        let (offset, entries_end) = (self.walk.offset(), self.file.entries_end());
+        let next = next_entry(&self.file, offset.saturating_add(1))?.unwrap_or(entries_end);
+        self.walk = Walk::span(Arc::clone(&self.file), next, entries_end);
         let end = Some(next);
         Ok(TablePart::Damage {
             offset,
@@ -134,20 +134,20 @@ impl TableParts {
     fn end(&mut self) -> Option<TablePart> {
         self.is_at_end = true;
         let stated = self.stated.filter(|_| !self.is_damaged)?;
-        let (offset, footer_at) = (self.walk.offset(), self.file.footer_at());
+        let (offset, entries_end) = (self.walk.offset(), self.file.entries_end());
         let detail = if stated != self.read {
             let stated = counted(stated, "entry");
             format!("the footer says {stated}, here are {}", self.read)
-        } else if offset < footer_at && !self.file.has_sections {
-            let rest = footer_at - offset;
+        } else if offset < entries_end && !self.file.has_unknown_section {
+            let rest = entries_end - offset;
             let rest = counted(rest, "byte");
-            format!("{rest} between the last entry and the footer")
+            format!("{rest} between the last entry and what is behind")
         } else {
             return None;
         };
         Some(TablePart::Damage {
             offset,
-            end: Some(footer_at),
+            end: Some(entries_end),
             detail,
         })
     }

@@ -129,7 +129,13 @@ pub(crate) fn describe(
         min_lsn: Lsn::ZERO,
         max_lsn: Lsn::ZERO,
     };
-    inspect_with(disk, path, &info.clone(), &mut |walk, entry| {
+    // A footer that checks tells where the entries end, whatever stands behind them.
+    let entries = damage.as_ref().map_or(file.entries, |_| UNKNOWN_ENTRIES);
+    let wanted = TableInfo {
+        entries,
+        ..info.clone()
+    };
+    inspect_with(disk, path, &wanted, &mut |walk, entry| {
         if info.min_key.is_empty() {
             info.min_key.extend_from_slice(walk.key());
         }

@@ -67,6 +67,8 @@ pub(super) struct Walk {
     previous: Vec<u8>,
     /// The checksum of all bytes from the file's begin to the end of the current entry, if wanted.
     whole: Option<Checksum>,
+    /// The checksum of all bytes from `begin_run` on to the end of the current entry, if wanted.
+    run: Option<Checksum>,
 }
 
 /// How far a walk goes.
@@ -106,7 +108,15 @@ impl Walk {
             key: Vec::new(),
             previous: Vec::new(),
             whole: None,
+            run: None,
         }
+    }
+
+    /// Begins a checksum of the entries that come next, seeded with the place where they begin. Returns that of
+    /// those since the last time.
+    pub(super) fn begin_run(&mut self) -> Option<u32> {
+        let run = Checksum::seeded(self.file.file_id, self.next);
+        self.run.replace(run).map(Checksum::finish)
     }
 
     /// Also computes the checksum of the whole file. To be called before the first step.
@@ -206,7 +216,7 @@ impl Walk {
     fn limit(&self) -> u64 {
         match self.extent {
             Extent::To(end) => end,
-            Extent::All { .. } => self.file.footer_at(),
+            Extent::All { .. } => self.file.entries_end(),
         }
     }
 
@@ -214,9 +224,9 @@ impl Walk {
         match self.extent {
             Extent::To(end) => Ok(self.next >= end),
             Extent::All { left: 0 } => {
-                let rest = self.file.footer_at().saturating_sub(self.next);
-                if rest > 0 && !self.file.has_sections {
-                    let detail = format!("{rest} bytes between the last entry and the footer");
+                let rest = self.file.entries_end().saturating_sub(self.next);
+                if rest > 0 && !self.file.has_unknown_section {
+                    let detail = format!("{rest} bytes between the last entry and what is behind");
                     return Err(self.file.corrupt(self.next, detail));
                 }
                 Ok(true)
@@ -276,12 +286,13 @@ impl Walk {
 
     /// The checksum of the entry at `next`, whose first bytes are in the window.
     fn checksum(&mut self, length: usize) -> Result<u32> {
-        let mut whole = self.whole.take();
+        let (mut whole, mut run) = (self.whole.take(), self.run.take());
         let held = self.bytes();
         let held = held.get(..length).unwrap_or(held);
         let mut sum = Checksum::seeded(self.file.file_id, self.next)
             .add(held.get(PREFIX_DATA_LENGTH..).unwrap_or_default());
         whole = whole.map(|whole| whole.add(held));
+        run = run.map(|run| run.add(held));
         let mut done = held.len();
         let mut piece = vec![0; (length - done).min(WINDOW)];
         while done < length {
@@ -290,9 +301,10 @@ impl Walk {
                 .read_exact(&mut piece, self.next.saturating_add(count(done)))?;
             sum = sum.add(&piece);
             whole = whole.map(|whole| whole.add(&piece));
+            run = run.map(|run| run.add(&piece));
             done += piece.len();
         }
-        self.whole = whole;
+        (self.whole, self.run) = (whole, run);
         Ok(sum.finish())
     }
 

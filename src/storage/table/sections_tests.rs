@@ -1,0 +1,290 @@
+//! The sections: what they cover, what they cost, what they may not say.
+#![allow(clippy::disallowed_methods, reason = "tests damage files by hand")]
+#![allow(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "test code"
+)]
+
+use std::sync::Arc;
+
+use fastrand::Rng;
+
+use super::sections_builder::{LIMITS, Limits};
+use super::tests::{
+    Model, as_version_1, check_cursors, expected, get, lsn, open, random_bytes, random_model, runs,
+    seed,
+};
+use super::*;
+use crate::storage::AtlasError;
+use crate::storage::cache::BlockCache;
+use crate::storage::disk::RealDisk;
+
+/// Small enough that a table of some hundred KiB has everything.
+const SMALL: Limits = Limits {
+    partition: 20_000,
+    held: 700,
+    directory_step: 600,
+    ..LIMITS
+};
+
+fn build(dir: &Path, limits: Limits, model: &Model) -> (TableInfo, Index) {
+    let mut builder = TableBuilder::limited(&RealDisk, dir, (1, 77), limits).unwrap();
+    for (key, (lsn, value)) in model {
+        builder.add(key, *lsn, value.as_deref()).unwrap();
+    }
+    let info = builder.finish().unwrap().unwrap();
+    let temporary = temporary_path(dir, 1);
+    let index = read_back(&RealDisk, &temporary, &info, &mut |_| Ok(())).unwrap();
+    std::fs::rename(temporary, path(dir, 1)).unwrap();
+    (info, index)
+}
+
+fn directory(index: &Index) -> &sections::Directory {
+    match index {
+        Index::Sections(directory) => directory,
+        Index::Sparse(_) => panic!("no sections"),
+    }
+}
+
+fn check_all(table: &Arc<Table>, model: &Model, rng: &mut Rng) {
+    for key in model.keys() {
+        assert_eq!(get(table, key).unwrap(), expected(model, key));
+        let near = [key.as_slice(), b"0"].concat();
+        assert_eq!(get(table, &near).unwrap(), expected(model, &near));
+    }
+    check_cursors(rng, table, model);
+}
+
+#[test]
+fn many_partitions_and_a_small_cache_give_the_same_answers() {
+    let mut rng = Rng::with_seed(seed());
+    for _ in 0..runs(6) {
+        let dir = tempfile::tempdir().unwrap();
+        let model = random_model(&mut rng, 3000);
+        let (info, index) = build(dir.path(), SMALL, &model);
+        assert!(directory(&index).partitions.len() > 5);
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "the spill is gone: {left:?}");
+        check_all(&open(dir.path(), &info), &model, &mut rng);
+        for cache in [0, 20_000, 1 << 24].map(BlockCache::new) {
+            let cached = (&cache, Some(index.clone()));
+            let table = Table::open_cached(&RealDisk, dir.path(), &info, cached).unwrap();
+            check_all(&table, &model, &mut rng);
+            check_all(&table, &model, &mut rng);
+            let figures = cache.figures();
+            assert!(figures.used <= figures.capacity, "{figures:?}");
+            assert!(figures.capacity < 1 << 20 || figures.hits > figures.misses);
+        }
+        let info = as_version_1(dir.path(), &info);
+        let table = open(dir.path(), &info);
+        assert!(table.is_of_an_earlier_format());
+        check_all(&table, &model, &mut rng);
+    }
+}
+
+#[test]
+fn a_table_whose_directory_would_be_too_large_has_none() {
+    let mut rng = Rng::with_seed(seed());
+    let dir = tempfile::tempdir().unwrap();
+    let model = random_model(&mut rng, 3000);
+    let limits = Limits {
+        directory: 200,
+        ..SMALL
+    };
+    let (info, index) = build(dir.path(), limits, &model);
+    assert!(matches!(index, Index::Sparse(_)));
+    let table = open(dir.path(), &info);
+    assert!(!table.is_of_an_earlier_format());
+    check_all(&table, &model, &mut rng);
+}
+
+#[test]
+fn sections_are_a_small_part_of_the_file_whatever_the_keys_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = vec![b'k'; 60_000];
+    let key = |number: u32| [long.as_slice(), format!("{number:04}").as_bytes()].concat();
+    let model: Model = (0..200)
+        .map(|number| (key(number), (lsn(1), Some(vec![1; 9]))))
+        .collect();
+    let (info, index) = build(dir.path(), LIMITS, &model);
+    let directory = directory(&index);
+    let sections = info.size - directory.entries_end;
+    assert!(sections * 10 < info.size, "{sections} of {}", info.size);
+    let mut rng = Rng::with_seed(seed());
+    check_all(&open(dir.path(), &info), &model, &mut rng);
+}
+
+#[test]
+fn keys_that_are_not_there_cost_no_span() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = |number: u32| format!("{number:08}").into_bytes();
+    let model: Model = (0..20_000)
+        .map(|number| (key(number * 2), (lsn(1), Some(vec![1; 50]))))
+        .collect();
+    let (info, index) = build(dir.path(), LIMITS, &model);
+    let cache = BlockCache::new(1 << 24);
+    let cached = (&cache, Some(index));
+    let table = Table::open_cached(&RealDisk, dir.path(), &info, cached).unwrap();
+    for number in 0..19_999 {
+        assert_eq!(get(&table, &key(number * 2 + 1)).unwrap(), None);
+    }
+    let spans = info.size / 4096;
+    let misses = cache.figures().misses;
+    assert!(misses < spans, "{misses} pieces were read of {spans} spans");
+    let passed = cache.figures().hits + misses - 19_999;
+    assert!(passed < 600, "{passed} of 19999 keys passed the filter");
+}
+
+#[test]
+fn damage_of_a_section_fails_reads_and_names_the_place_and_loses_no_entry() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rng = Rng::with_seed(seed());
+    let model = random_model(&mut rng, 2000);
+    let (info, index) = build(dir.path(), SMALL, &model);
+    let file = path(dir.path(), 1);
+    let sound = std::fs::read(&file).unwrap();
+    let directory = directory(&index);
+    let first = &directory.partitions[1];
+    let locator = sound.len() - FOOTER_LENGTH - LOCATOR_LENGTH;
+    for (at, named) in [
+        (first.offset as usize + 9, "partition 2 of"),
+        (locator - 1, "the directory"),
+        (locator + 3, "the locator"),
+    ] {
+        let mut damaged = sound.clone();
+        damaged[at] ^= 4;
+        std::fs::write(&file, &damaged).unwrap();
+        let read = read_back(&RealDisk, &file, &info, &mut |_| Ok(())).unwrap_err();
+        let table = open(dir.path(), &info);
+        let errors: Vec<_> = model
+            .keys()
+            .filter_map(|key| get(&table, key).err())
+            .collect();
+        assert!(!errors.is_empty());
+        for error in errors.iter().chain([&read]) {
+            assert!(matches!(error, AtlasError::Corrupt { .. }), "{error}");
+            let text = error.to_string();
+            assert!(text.contains(named) && text.contains(".sst"), "{text}");
+        }
+        let found = inspect(&RealDisk, &file, &info).unwrap();
+        assert_eq!((found.entries, found.places.len()), (info.entries, 0));
+        let told = describe(&RealDisk, &file, 1, &mut |_| {}).unwrap().unwrap();
+        assert!(told.is_complete && !told.is_whole, "{told:?}");
+        // A merge reads entries alone, and makes the sections anew.
+        let mut all = TableCursor::all(&table).unwrap();
+        assert_eq!(super::tests::drain(&mut all).unwrap().len(), model.len());
+    }
+}
+
+/// A table whose partitions and directory were changed, every checksum made right.
+fn forge(
+    dir: &Path,
+    (info, index): (&TableInfo, &Index),
+    change: &mut dyn FnMut(Option<usize>, &mut Vec<u8>),
+) -> TableInfo {
+    let file = path(dir, 1);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let directory = directory(index);
+    let sound = bytes.clone();
+    bytes.truncate(directory.entries_end as usize);
+    let sum = |offset: usize, bytes: &[u8]| {
+        let seeded = codec::Checksum::seeded(info.file_id, offset as u64);
+        seeded.add(bytes).finish()
+    };
+    let mut list = Vec::new();
+    for (place, listed) in directory.partitions.iter().enumerate() {
+        let (from, length) = (listed.offset as usize, listed.length as usize);
+        let mut partition = sound[from..from + length].to_vec();
+        change(Some(place), &mut partition);
+        let head = sections::PartitionHead {
+            separator: &listed.separator,
+            entries_at: listed.entries_at,
+            offset: bytes.len() as u64,
+            length: partition.len() as u32,
+            checksum: sum(bytes.len(), &partition),
+        };
+        codec::encode(&head, &mut list);
+        bytes.extend_from_slice(&partition);
+    }
+    change(None, &mut list);
+    let locator = sections::Locator {
+        entries_end: directory.entries_end,
+        directory: bytes.len() as u64,
+        length: list.len() as u32,
+        partitions: directory.partitions.len() as u32,
+        checksum: sum(bytes.len(), &list),
+    };
+    bytes.extend_from_slice(&list);
+    bytes.extend(locator.bytes(info.file_id, bytes.len() as u64));
+    let header = bytes[..HEADER_LENGTH].to_vec();
+    let footer = frame::footer(&header, info.file_id, info.entries, bytes.len() as u64);
+    bytes.extend(footer);
+    std::fs::write(&file, &bytes).unwrap();
+    TableInfo {
+        size: bytes.len() as u64,
+        checksum: codec::Checksum::new().add(&bytes).finish(),
+        ..info.clone()
+    }
+}
+
+#[test]
+fn a_key_that_a_filter_does_not_have_is_found_by_reading_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = Model::from([(b"key".to_vec(), (lsn(1), Some(vec![1; 9])))]);
+    let (info, index) = build(dir.path(), LIMITS, &model);
+    let file = path(dir.path(), 1);
+    let same = forge(dir.path(), (&info, &index), &mut |_, _| {});
+    assert_eq!(same, info);
+    let forged = forge(dir.path(), (&info, &index), &mut |place, bytes| {
+        if place.is_some() {
+            bytes[4..12].fill(0);
+        }
+    });
+    let error = read_back(&RealDisk, &file, &forged, &mut |_| Ok(())).unwrap_err();
+    assert!(error.to_string().contains("filter"), "{error}");
+}
+
+/// Sections that check and say what they like: reads end with an answer or a typed error, whatever it is, and
+/// reading back finds every lie about a span.
+#[test]
+fn forged_sections_end_no_program() {
+    let mut rng = Rng::with_seed(seed());
+    let dir = tempfile::tempdir().unwrap();
+    let model = random_model(&mut rng, 400);
+    let (info, index) = build(dir.path(), SMALL, &model);
+    let file = path(dir.path(), 1);
+    let sound = std::fs::read(&file).unwrap();
+    for _ in 0..runs(300) {
+        std::fs::write(&file, &sound).unwrap();
+        let target = rng.usize(0..=directory(&index).partitions.len());
+        let forged = forge(dir.path(), (&info, &index), &mut |place, bytes| {
+            if place.unwrap_or(directory(&index).partitions.len()) != target {
+                return;
+            }
+            match rng.u32(0..4) {
+                0 => bytes.truncate(rng.usize(0..bytes.len())),
+                1 => bytes.extend(random_bytes(&mut rng, 9)),
+                _ => {
+                    let at = rng.usize(0..bytes.len());
+                    bytes[at] = rng.u8(..);
+                }
+            }
+        });
+        let table = open(dir.path(), &forged);
+        for key in model.keys().take(50) {
+            let _ = get(&table, key);
+        }
+        for reverse in [false, true] {
+            let bound = std::ops::Bound::Included(&b"the common"[..]);
+            if let Ok(mut cursor) = table.cursor(bound, std::ops::Bound::Unbounded, reverse) {
+                let _ = super::tests::drain(&mut cursor);
+            }
+        }
+        let _ = read_back(&RealDisk, &file, &forged, &mut |_| Ok(()));
+        assert_eq!(
+            inspect(&RealDisk, &file, &forged).unwrap().entries,
+            info.entries
+        );
+    }
+}
