@@ -63,6 +63,16 @@ fn recovery_first_syncs_the_manifest_and_its_directory() {
 }
 
 #[test]
+fn a_start_makes_its_deletions_durable() {
+    let (disk, _, options) = with_tables();
+    let seen = calls(&disk, || drop(store::open(&disk, &options).unwrap()));
+    let is_removal =
+        |call: &(CallKind, String)| call.0 == CallKind::Remove && call.1.ends_with(".log");
+    let last = seen.iter().rposition(is_removal).unwrap();
+    assert_eq!(seen[last + 1], (CallKind::SyncDir, "data".to_owned()));
+}
+
+#[test]
 fn a_flush_deletes_only_after_the_manifest_and_its_directory_are_synced() {
     let disk = SimDisk::new(1);
     let engine = store::open(&disk, &roomy(store::options(POLICIES[1]))).unwrap();

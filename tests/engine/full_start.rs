@@ -1,6 +1,6 @@
 //! Starts on a full disk: what is held back is enough for them, however much was not flushed yet.
 
-use atlaskv::storage::{Engine, KIB, Options, WalSyncStrategy};
+use atlaskv::storage::{Engine, KIB, MIB, Options, WalSyncStrategy};
 
 use crate::sim_disk::{Call, CallKind, Errno, Fault, Loss, SimDisk};
 use crate::store::{self, Contents, POLICIES};
@@ -316,4 +316,34 @@ fn each_segment_is_done_before_the_next() {
         let next = &changes[place + 1];
         assert_eq!(next.kind, CallKind::SyncDir, "after {:?}", changes[place]);
     }
+}
+
+/// Room for tables and manifest is not yet room for a segment of the usual size.
+#[test]
+fn where_the_usual_segment_has_no_room_a_small_one_is_made() {
+    let options = Options {
+        segment_size: 2 * MIB,
+        ..options(WalSyncStrategy::EveryWrite)
+    };
+    let disk = SimDisk::new(7);
+    drop(store::open(&disk, &options).unwrap());
+    let next = disk.copy();
+    let before = next.changes();
+    next.clear_trace();
+    drop(store::open(&next, &options).unwrap());
+    let is_it = |call: &Call| {
+        let name = call.path.to_string_lossy();
+        call.kind == CallKind::Preallocate && name.ends_with(".log.tmp")
+    };
+    let at = next.trace().into_iter().find(is_it).unwrap().number - before;
+    let disk = disk.copy();
+    disk.fail_at(disk.changes() + at, Fault::Fail(Errno::Full));
+    let engine = store::open(&disk, &options).unwrap();
+    assert_eq!(disk.fired(), 1);
+    let sizes: Vec<usize> = store::segments(&disk)
+        .iter()
+        .map(|path| disk.files()[path].len())
+        .collect();
+    assert_eq!(sizes, [MIB]);
+    engine.put(b"key", b"value").unwrap();
 }

@@ -454,4 +454,27 @@ mod tests {
         reader.limit(count(FROM + length - 1));
         assert!(reader.next_any().unwrap().is_none(), "it passes the end");
     }
+
+    /// The header's own checksum does not hold, and perhaps its nonce is wrong.
+    #[test]
+    fn a_segment_with_a_damaged_header_is_read_by_its_entries() {
+        for nonce in [HEADER.nonce, 0] {
+            let entry = mark(40, 10);
+            let mut bytes = SegmentHeader { nonce, ..HEADER }.encode();
+            bytes[FROM - 1] ^= 1;
+            bytes.extend_from_slice(&entry);
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join(file_name::segment(3));
+            std::fs::write(&path, &bytes).unwrap();
+            let (mut reader, damage) = SegmentReader::find(&RealDisk, &path).unwrap();
+            assert!(damage.is_some());
+            assert_eq!(reader.header().nonce, HEADER.nonce);
+            assert_eq!(
+                reader.next_any().unwrap().map(|entry| entry.lsn),
+                Some(Lsn::from_u64(40))
+            );
+            std::fs::write(&path, &bytes[..FROM - 1]).unwrap();
+            assert!(SegmentReader::find(&RealDisk, &path).is_err());
+        }
+    }
 }
