@@ -14,7 +14,7 @@ export CARGO_HOME  ?= $(HOME)/.cargo
 export RUSTUP_HOME ?= $(HOME)/.rustup
 REMAP := --remap-path-prefix=$(CURDIR)=/usr/src/atlaskv --remap-path-prefix=$(CARGO_HOME)=/usr/share/cargo
 
-.PHONY: help build run demo test test-system lint audit bench soak soak-powercut every-bit much-data interleavings guards mutants broken-builds fuzz install stage clean
+.PHONY: help build run demo test test-system lint audit bench bench-peers bench-check soak soak-powercut every-bit much-data interleavings guards mutants broken-builds fuzz install stage clean
 
 help:
 	@echo 'AtlasKV: a durable, ordered key-value store.'
@@ -23,7 +23,8 @@ help:
 	@echo '  make demo         a whole story on real data, with a kill -9 in the middle; ends by itself'
 	@echo '  make test         all tests that need no root'
 	@echo '  make lint         formatting, clippy and documentation, warnings are errors'
-	@echo '  make bench        the engine in process: writes, reads, scans, durable writes'
+	@echo '  make bench        beside fjall, and beside Redis if it is installed: small, some minutes'
+	@echo '  make bench-peers  beside RocksDB, fjall and Redis in full: hours (installs what it needs; ARGS=...)'
 	@echo '  make soak         the randomized suites with large budgets (hours; SEED=n repeats one)'
 	@echo '  make interleavings  the engine under a scheduler that tries orders of its threads'
 	@echo '  make guards       takes away each sync, check and lock of the engine: which test notices (ONLY=wal/, ALL=1)'
@@ -76,8 +77,21 @@ audit:
 	    { echo 'make audit needs cargo-deny: cargo install --locked cargo-deny' >&2; exit 1; }
 	$(CARGO) deny check
 
-bench:
-	$(CARGO) bench --locked --bench engine
+# The comparison is a crate of its own: benches/peers. DIR is on the disk to be measured.
+PEERS := $(CARGO) run --release --locked --manifest-path benches/peers/Cargo.toml --target-dir target/peers
+PEERS_ARGS = --dir $(or $(DIR),target/peers-data) --binaries $(RELEASE)
+
+bench: build
+	$(PEERS) -- run --size small $(PEERS_ARGS) $(ARGS)
+
+bench-peers: build
+	@packaging/need g++ libclang-dev redis-server gnuplot-nox
+	$(PEERS) --features rocksdb -- run --size full $(PEERS_ARGS) --save target/performance.json --plot docs $(ARGS)
+
+# Whether all of the comparison works, with what is built and installed; its figures say nothing.
+bench-check: build
+	$(CARGO) test --locked --manifest-path benches/peers/Cargo.toml --target-dir target/peers
+	$(PEERS) -- check $(PEERS_ARGS)
 
 # Large budgets of what `make test` runs small: RUNS in percent of it. Without SEED each run takes a new
 # one and prints it.

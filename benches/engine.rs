@@ -1,4 +1,5 @@
-//! The engine in process: `make bench`. Prints one line for each workload.
+//! The engine in process, alone: `cargo bench --bench engine`. Prints one line for each workload; `make bench`
+//! measures it beside others.
 //!
 //! 16-byte keys in random order, 100-byte values. `ATLASKV_BENCH_KEYS` sets the number of keys,
 //! 200,000 by default; `ATLASKV_BENCH_DIR` the directory, a temporary one by default. Figures of one run
