@@ -235,13 +235,22 @@ fn writing_resumes_although_nobody_writes() {
     engine.put(b"a", b"1").unwrap();
     engine.flush().unwrap();
     // More than once: the flush thread may happen to be awake.
-    for _ in 0..3 {
+    let mut refused = 0;
+    for _ in 0..300 {
         disk.set_capacity(Some(disk.used()));
-        let error = engine.put(b"large", &[1; 200 * KIB]).unwrap_err();
-        assert!(matches!(error, AtlasError::DiskFull { .. }), "{error:?}");
+        match engine.put(b"large", &[1; 200 * KIB]) {
+            Err(AtlasError::DiskFull { .. }) => refused += 1,
+            // A flush had just been given what is held back.
+            Ok(_) => {}
+            Err(error) => panic!("{error:?}"),
+        }
         disk.set_capacity(None);
         wait_until("writing resumes", || engine.stats().state == "running");
+        if refused == 3 {
+            return;
+        }
     }
+    panic!("the disk was full {refused} times");
 }
 
 /// A start that finds no room leaves no less of it to the next one.
