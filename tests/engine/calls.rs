@@ -1,6 +1,6 @@
 //! Which calls of the disk things take, and in which order.
 
-use atlaskv::storage::WalSyncStrategy;
+use atlaskv::storage::{Operation, WalSyncStrategy};
 
 use crate::damage::{roomy, with_tables};
 use crate::sim_disk::{Call, CallKind, SimDisk};
@@ -47,6 +47,25 @@ fn a_write_is_one_write_and_under_every_write_one_sync() {
         assert!(again.is_empty(), "nothing to sync: {again:?}");
         let read = calls(&disk, || drop(engine.get(&[1]).unwrap()));
         assert!(read.is_empty(), "from memory: {read:?}");
+    }
+}
+
+#[test]
+fn whether_a_write_would_wait_is_told_without_a_sync() {
+    for sync in POLICIES {
+        let waits = sync == WalSyncStrategy::EveryWrite;
+        let disk = SimDisk::new(1);
+        let engine = store::open(&disk, &roomy(store::options(sync))).unwrap();
+        let put = |key| Operation::Put { key, value: b"v" };
+        let lsn = engine.try_submit(&[put(b"key")]).unwrap().unwrap();
+        let seen = calls(&disk, || {
+            let outcome = engine.try_settle(lsn);
+            assert_eq!(outcome.is_none(), waits, "{sync:?}: {outcome:?}");
+        });
+        assert!(seen.is_empty(), "{seen:?}");
+        engine.settle(lsn).unwrap();
+        assert!(matches!(engine.try_settle(lsn), Some(Ok(()))), "{sync:?}");
+        assert_eq!(engine.answers_at_once(), !waits);
     }
 }
 
