@@ -203,9 +203,11 @@ impl Core {
                 .iter()
                 .map(|table| table.info().tombstones)
                 .sum();
-            let mut tables = view.tables.iter();
-            let is_older = tables.any(|table| table.is_of_an_earlier_format());
-            if view.tables.len() > 1 || tombstones > 0 || is_older {
+            let is_worth_it = match view.tables.as_slice() {
+                [table] if tombstones == 0 => table.is_to_be_made_anew()?,
+                tables => !tables.is_empty(),
+            };
+            if is_worth_it {
                 let all = 0..view.tables.len();
                 let merged = self.merge_as_room_allows(&view.tables, all, wanted)?;
                 (summary.tombstones_dropped, summary.shadowed_dropped) = merged;

@@ -36,7 +36,8 @@ pub struct OfflinePlan {
     pub tombstones: u64,
     /// What recovery would do first, a sentence each.
     pub recovery: Vec<String>,
-    /// Whether there is nothing to do: at most one table, without tombstones and of the present format, and nothing to recover.
+    /// Whether there is nothing to do: at most one table, without tombstones, of the present format and
+    /// with sound sections, and nothing to recover.
     pub compact: bool,
     /// What would be read of log and tables.
     pub bytes_to_read: u64,
@@ -85,7 +86,7 @@ pub enum OfflineEnding {
 }
 
 /// What [`compact_offline`] would do. The directory is locked meanwhile, and nothing in it is changed
-/// but the lock file. The log is read, and of tables header and footer.
+/// but the lock file. The log is read, and of tables header and footer; of a table alone the sections too.
 ///
 /// # Errors
 /// As [`compact_offline`], when it would refuse; a lack of room is told by [`OfflinePlan::refusal`].
@@ -140,9 +141,11 @@ fn judge(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<(OfflinePlan,
     load(disk, dir)?;
     let lock = disk.lock(dir)?;
     let manifest = load(disk, dir)?;
-    let mut is_older = false;
+    let mut is_worth_it = false;
     for info in &manifest.tables {
-        is_older |= Table::open(disk, dir, info)?.is_of_an_earlier_format();
+        let table = Table::open(disk, dir, info)?;
+        let is_alone = manifest.tables.len() == 1 && info.tombstones == 0;
+        is_worth_it |= !is_alone || table.is_to_be_made_anew()?;
     }
     let files = recovery::list(disk, dir)?;
     let mut progress = Replaying::new(options.events.as_ref());
@@ -151,7 +154,7 @@ fn judge(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<(OfflinePlan,
         &manifest,
         &log,
         &files,
-        (count(options.segment_size), is_older),
+        (count(options.segment_size), is_worth_it),
     );
     plan.bytes_free = disk
         .free_space(dir)
@@ -178,13 +181,13 @@ fn plan(
     manifest: &Manifest,
     log: &Log,
     files: &[DirEntry],
-    (segment_size, is_older): (u64, bool),
+    (segment_size, is_worth_it): (u64, bool),
 ) -> OfflinePlan {
     let tables = &manifest.tables;
     let table_bytes = tables.iter().map(|info| info.size).sum();
     let tombstones = tables.iter().map(|info| info.tombstones).sum();
     let recovery = recovery_work(manifest, log, files);
-    let merges = log.operations > 0 || tables.len() > 1 || tombstones > 0 || is_older;
+    let merges = log.operations > 0 || is_worth_it;
     let replayed: u64 = log
         .segments
         .iter()

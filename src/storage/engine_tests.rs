@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::storage::KIB;
 use crate::storage::disk::RealDisk;
 use crate::storage::shortage::{Room, Shortage};
+use crate::storage::{KIB, compact_offline, file_name};
 
 const TABLES: usize = 4;
 
@@ -204,4 +204,49 @@ fn room_that_another_has_just_freed_is_used() {
     }
     core.reserve.note_use();
     core.with_reserve(|| Ok(())).unwrap();
+}
+
+/// Sections of a lone table, damaged: a byte of its locator, its directory and its only partition.
+#[test]
+fn a_compaction_makes_damaged_sections_of_a_lone_table_anew() {
+    const LOCATOR_AND_FOOTER: usize = 48;
+    for (offline, part) in [0, 1, 2].map(|part| [(false, part), (true, part)]).concat() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = open(dir.path());
+        engine.put(b"key", b"value").unwrap();
+        engine.compact().unwrap();
+        let number = engine.core.view().tables[0].info().number;
+        engine.close().unwrap();
+        let path = dir.path().join(file_name::table(number));
+        let mut bytes = std::fs::read(&path).unwrap();
+        let locator = bytes.len() - LOCATOR_AND_FOOTER;
+        let entries_end = u64::from_le_bytes(bytes[locator..locator + 8].try_into().unwrap());
+        let partition = usize::try_from(entries_end).unwrap();
+        bytes[[locator + 9, locator - 1, partition + 5][part]] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+
+        let engine = open(dir.path());
+        assert!(matches!(
+            engine.get(b"key"),
+            Err(AtlasError::Corrupt { .. })
+        ));
+        if offline {
+            engine.close().unwrap();
+            let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+            let options = Options::default();
+            let plan = compact_offline::plan_offline(&*disk, dir.path(), &options).unwrap();
+            assert!(!plan.compact, "{plan:?}");
+            compact_offline::compact_offline(disk, dir.path(), options, &()).unwrap();
+        } else {
+            engine.compact().unwrap();
+            engine.close().unwrap();
+        }
+        let engine = open(dir.path());
+        assert_eq!(engine.get(b"key").unwrap().unwrap().value, "value");
+        let sound = engine.core.view().tables[0].info().number;
+        engine.compact().unwrap();
+        let number = engine.core.view().tables[0].info().number;
+        assert_eq!(number, sound, "sound sections are left as they are");
+        engine.close().unwrap();
+    }
 }

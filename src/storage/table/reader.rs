@@ -16,7 +16,7 @@ use super::walk::Walk;
 use super::{TableInfo, VERSION, check, filter, path, span};
 use crate::storage::cache::{Block, BlockCache, Place};
 use crate::storage::disk::Disk;
-use crate::storage::error::Result;
+use crate::storage::error::{AtlasError, Result};
 use crate::storage::merge::Admit;
 use crate::storage::{Lsn, Versioned};
 
@@ -95,9 +95,31 @@ impl Table {
         &self.info
     }
 
-    /// Whether an earlier version of the format: a merge gives it the present one.
-    pub(crate) fn is_of_an_earlier_format(&self) -> bool {
-        self.file.version() < u32::from(VERSION)
+    /// Whether a merge is worth its while for this table alone: it is of an earlier version of the format, or its
+    /// sections are damaged. Reads all its sections, which are some hundredths of it.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn is_to_be_made_anew(&self) -> Result<bool> {
+        if self.file.version() < u32::from(VERSION) {
+            return Ok(true);
+        }
+        match self.check_sections() {
+            Err(AtlasError::Corrupt { .. }) => Ok(true),
+            checked => checked.map(|()| false),
+        }
+    }
+
+    /// Reads locator, directory and partitions from the disk, whatever is in memory of them.
+    fn check_sections(&self) -> Result<()> {
+        let Some(locator) = self.file.locator()? else {
+            return Ok(());
+        };
+        let directory = Directory::load(&self.file, &locator)?;
+        for place in 0..directory.partitions.len() {
+            directory.load_partition(&self.file, place)?;
+        }
+        Ok(())
     }
 
     /// What this table has for `key`; `None`: nothing, look in an older one. `admit` is asked, with the

@@ -78,7 +78,7 @@ fn many_partitions_and_a_small_cache_give_the_same_answers() {
         }
         let info = as_version_1(dir.path(), &info);
         let table = open(dir.path(), &info);
-        assert!(table.is_of_an_earlier_format());
+        assert!(table.is_to_be_made_anew().unwrap());
         check_all(&table, &model, &mut rng);
     }
 }
@@ -95,7 +95,7 @@ fn a_table_whose_directory_would_be_too_large_has_none() {
     let (info, index) = build(dir.path(), limits, &model);
     assert!(matches!(index, Index::Sparse(_)));
     let table = open(dir.path(), &info);
-    assert!(!table.is_of_an_earlier_format());
+    assert!(!table.is_to_be_made_anew().unwrap());
     check_all(&table, &model, &mut rng);
 }
 
@@ -172,6 +172,7 @@ fn damage_of_a_section_fails_reads_and_names_the_place_and_loses_no_entry() {
         let told = describe(&RealDisk, &file, 1, &mut |_| {}).unwrap().unwrap();
         assert!(told.is_complete && !told.is_whole, "{told:?}");
         // A merge reads entries alone, and makes the sections anew.
+        assert!(table.is_to_be_made_anew().unwrap());
         let mut all = TableCursor::all(&table).unwrap();
         assert_eq!(super::tests::drain(&mut all).unwrap().len(), model.len());
     }
