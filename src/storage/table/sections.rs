@@ -12,8 +12,12 @@ use crate::storage::error::Result;
 
 /// The most bytes of a directory: all of it is held in memory.
 pub(super) const MAX_DIRECTORY: usize = 16 << 20;
-/// The most bytes of a partition: all of it is read at once. Those that are written are at most a quarter.
+/// The most bytes of a partition: all of it is read at once. Those that are written are less than half as large.
 pub(super) const MAX_PARTITION: usize = 16 << 20;
+/// Bytes that a partition takes in the directory besides its separator, at most: in the file two lengths, two
+/// offsets and a checksum, in memory [`Listed`].
+pub(super) const LISTED: usize = 40;
+const _: () = assert!(size_of::<Listed>() <= LISTED && 5 + 9 + 9 + 5 + 5 <= LISTED);
 
 const LOCATOR_DIRECTORY: usize = 8;
 const LOCATOR_LENGTH_AT: usize = 16;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::HEADER_LENGTH;
 use super::filter;
 use super::index::separator;
-use super::sections::{Locator, MAX_DIRECTORY, PartitionHead, SpanHead};
+use super::sections::{LISTED, Locator, MAX_DIRECTORY, MAX_PARTITION, PartitionHead, SpanHead};
 use super::spill::Spill;
 use crate::storage::codec::{Checksum, encode};
 use crate::storage::disk::{Disk, count};
@@ -22,8 +22,10 @@ const ENTRIES_TO_PARTITION_KEY: u64 = 256;
 /// What sections may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// A partition is closed when its spans have so many bytes.
+    /// A partition is closed when its spans have so many bytes,
     pub(super) partition: u64,
+    /// and when their heads have so many, however long the separator behind them is.
+    pub(super) heads: usize,
     /// Bytes of finished partitions held in memory; what is beyond waits in a temporary file.
     pub(super) held: usize,
     /// Each time the directory has grown by so many bytes, partitions become twice as large.
@@ -34,6 +36,7 @@ pub(super) struct Limits {
 
 pub(super) const LIMITS: Limits = Limits {
     partition: 1 << 20,
+    heads: MAX_PARTITION / 4,
     held: 8 << 20,
     directory_step: 4 << 20,
     directory: MAX_DIRECTORY,
@@ -211,10 +214,9 @@ impl<'a> SectionsBuilder<'a> {
         let covered = offset.saturating_sub(self.partition.entries_at);
         let steps = self.directory / self.limits.directory_step.max(1);
         let wanted = self.limits.partition << steps.min(3);
-        if covered >= wanted
-            && !separator.is_empty()
-            && may_stand(separator, covered, ENTRIES_TO_PARTITION_KEY)
-        {
+        let is_long = covered >= wanted && may_stand(separator, covered, ENTRIES_TO_PARTITION_KEY);
+        let is_full = self.partition.spans.len() >= self.limits.heads;
+        if (is_long || is_full) && !separator.is_empty() {
             self.close_partition(separator, offset)?;
         }
         Ok(())
@@ -234,7 +236,7 @@ impl<'a> SectionsBuilder<'a> {
             entries_at: std::mem::replace(&mut self.partition.entries_at, offset),
             length: length.len() + filter.len() + spans.len(),
         };
-        self.directory += finished.separator.len() + size_of::<Finished>();
+        self.directory += finished.separator.len() + LISTED;
         if self.directory > self.limits.directory {
             self.given_up = true;
             self.finished = Vec::new();

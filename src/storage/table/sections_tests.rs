@@ -115,6 +115,33 @@ fn sections_are_a_small_part_of_the_file_whatever_the_keys_are() {
     check_all(&open(dir.path(), &info), &model, &mut rng);
 }
 
+/// Separators of so many bytes that no partition would be closed before its spans' heads are too many.
+#[test]
+fn a_partition_is_never_too_large_whatever_the_keys_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = vec![b'k'; 2_000];
+    let key = |number: u32| [long.as_slice(), format!("{number:04}").as_bytes()].concat();
+    let model: Model = (0..1500)
+        .map(|number| (key(number), (lsn(1), None)))
+        .collect();
+    let limits = Limits {
+        heads: 20_000,
+        ..SMALL
+    };
+    let (info, index) = build(dir.path(), limits, &model);
+    let directory = directory(&index);
+    let lengths = directory.partitions.iter().map(|listed| listed.length);
+    let most = lengths.max().unwrap();
+    assert!(most < 30_000, "{most}");
+    let sections = info.size - directory.entries_end;
+    assert!(sections * 6 < info.size, "{sections} of {}", info.size);
+    check_all(
+        &open(dir.path(), &info),
+        &model,
+        &mut Rng::with_seed(seed()),
+    );
+}
+
 #[test]
 fn keys_that_are_not_there_cost_no_span() {
     let dir = tempfile::tempdir().unwrap();
