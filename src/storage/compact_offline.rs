@@ -15,10 +15,10 @@ use super::examine::{self, Log};
 use super::file_name::{self, FileName};
 use super::manifest::Manifest;
 use super::progress::Replaying;
-use super::table::Table;
+use super::table::{Table, most_sections};
 use super::{CompactionSummary, DirEntry, Engine, Options, RecoveryReport, recovery, verify};
 
-/// An operation takes at most so many bytes more in a table than in the log.
+/// The entry of an operation takes at most so many bytes more than the operation in the log.
 pub(super) const TABLE_OVERHEAD: u64 = 32;
 /// Room for what is not counted: blocks that are not full, names, a manifest that grows by a table.
 const SPARE: u64 = 256 * 1024;
@@ -213,16 +213,21 @@ fn plan(
 
 /// The most bytes that are in use at a time beyond those in use now: the new segment and manifest, what
 /// is kept of a torn tail, the log as tables, and those tables once more together with the old ones. The
-/// old log may still be there until the end.
+/// old log may still be there until the end. The sections of the new table are made anew, those of tables of
+/// version 1 for the first time, and beside the file they wait in another.
 fn needed(manifest: &Manifest, log: &Log, (input, replayed): (u64, u64), segment_size: u64) -> u64 {
     let as_tables = replayed.saturating_add(log.operations.saturating_mul(TABLE_OVERHEAD));
     let cut = log.cut.as_ref().map_or(0, |cut| cut.end - cut.offset);
+    let sections = most_sections(input.saturating_add(as_tables));
     let parts = [
         segment_size,
         count(manifest.encode().len()),
         cut,
         as_tables,
+        most_sections(as_tables),
         as_tables,
+        sections,
+        sections,
         SPARE,
     ];
     parts

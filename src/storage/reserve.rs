@@ -18,13 +18,12 @@ use super::event::Event;
 use super::sync::Mutex;
 use super::sync::atomic::{AtomicU8, Ordering};
 use super::view::View;
-use super::{Lsn, MIB, Options, file_name};
+use super::{Lsn, MIB, Options, file_name, table};
 
 /// The largest segment that is made while the reserve is gone.
 const SMALL_SEGMENT: usize = MIB;
-/// Bytes that a table takes for an entry besides key and value, at most: its prefix, two lengths, the LSN, and its
-/// share of the sections.
-const ENTRY_OVERHEAD: usize = 30;
+/// Bytes that an entry takes in a table besides key and value, at most: its prefix, two lengths and the LSN.
+const ENTRY_OVERHEAD: usize = 28;
 
 /// The reserve of an open store.
 #[derive(Debug)]
@@ -135,14 +134,23 @@ impl Reserve {
 /// One table is enough, for each flush gives back its segment before the next one, and a start on a full disk
 /// goes the same way. What a table holds is what one segment and its memtable hold. They are sealed when
 /// either is full, before an entry that no longer fits: so it is no more than a segment, or than one batch
-/// that is alone in it; nor more than a full memtable and one batch. What a table takes beyond keys and values is
-/// less than a quarter of a memtable, which counts 120 bytes for each entry, and that of the last batch.
+/// that is alone in it; nor more than a full memtable and one batch.
 pub(crate) fn size(options: &Options) -> u64 {
+    let entries = entries(options);
+    // The sections, and as much again while they wait to be copied behind the entries.
+    let sections = 2 * table::most_sections(entries);
+    entries + sections + count(2 * small(options).segment_size) + least(options)
+}
+
+/// The most bytes of entries in the table of a flush. What they take beyond keys and values is that of the last
+/// batch, and less than a quarter of what was in the memtable before, which counts 120 bytes for each entry. The
+/// more of the contents are keys and values, the fewer such entries there were.
+fn entries(options: &Options) -> u64 {
     let (memtable, batch) = (options.memtable_size, options.max_batch_size);
     let segment = options.segment_size.min(memtable + batch);
     let contents = segment.max(memtable).max(batch);
-    let overhead = memtable / 4 + options.max_batch_operations * ENTRY_OVERHEAD;
-    count(contents + overhead + 2 * small(options).segment_size) + least(options)
+    let before = (memtable + batch - contents) / 4;
+    count(contents + before + options.max_batch_operations * ENTRY_OVERHEAD)
 }
 
 /// Bytes held back while the rest is in use: a start needs a small segment, and tables of what is in one.

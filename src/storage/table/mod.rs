@@ -138,6 +138,16 @@ const MAX_HEAD_NUMBERS: usize = 9 + 1 + 9;
 /// A value of more bytes is admitted by the caller before memory is taken for it.
 pub(crate) const ADMIT_ABOVE: u64 = 64 * 1024;
 
+/// The most bytes of sections for so many bytes of entries, whatever the keys are.
+///
+/// Where every span begins with a separator of 256 bytes, which wants two keys as long beside it, and has the
+/// shortest entries besides, separators, the heads of spans and filters are together 15 of 100. Longer separators
+/// stand behind 16 times their bytes of entries. What does not grow with the entries is less than 128 bytes. While a
+/// table is written its finished partitions may stand in a temporary file too: as much once more.
+pub(crate) fn most_sections(entries: u64) -> u64 {
+    entries / 6 + 128
+}
+
 /// What an entry's data begins with.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Head<'a> {

@@ -115,6 +115,66 @@ fn sections_are_a_small_part_of_the_file_whatever_the_keys_are() {
     check_all(&open(dir.path(), &info), &model, &mut rng);
 }
 
+/// The most sections that a table can have: each span stands between two long keys, among the shortest.
+fn worst(bytes: usize) -> Model {
+    let mut model = Model::new();
+    let mut number = 0_u32;
+    let mut taken = 0;
+    let mut next = |extra: &[u8]| {
+        let key = [&number.to_be_bytes()[1..], extra].concat();
+        number += u32::from(extra.is_empty());
+        key
+    };
+    let mut add = |key: Vec<u8>| {
+        let length = 11 + key.len() + 2 * usize::from(key.len() > 250);
+        model.insert(key, (lsn(1), None));
+        length
+    };
+    while taken < bytes {
+        let mut span = add(next(&[vec![b'x'; 252], b"b".to_vec()].concat()));
+        next(b"");
+        while span + 2 * 269 < 4096 {
+            span += add(next(b""));
+        }
+        span += add(next(&[vec![b'x'; 252], b"a".to_vec()].concat()));
+        taken += span;
+    }
+    model
+}
+
+#[test]
+fn the_room_for_sections_is_bounded_whatever_the_keys_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let (info, index) = build(dir.path(), LIMITS, &worst(4 << 20));
+    let entries = directory(&index).entries_end;
+    let sections = info.size - entries;
+    assert!(
+        sections <= most_sections(entries),
+        "{sections} of {entries}"
+    );
+    assert!(
+        sections > entries / 8,
+        "{sections} of {entries}: not the worst"
+    );
+    // A flush of one batch, which is as large as the memtable, or larger.
+    for memtable_size in [1 << 10, 4 << 20] {
+        let options = crate::storage::Options {
+            memtable_size,
+            max_batch_size: 4 << 20,
+            max_batch_operations: 1,
+            segment_size: 8 << 10,
+            ..crate::storage::Options::default()
+        };
+        let room = crate::storage::reserve::size(&options);
+        let spilled = sections;
+        assert!(
+            info.size + spilled <= room,
+            "{} of {room}",
+            info.size + spilled
+        );
+    }
+}
+
 /// Separators of so many bytes that no partition would be closed before its spans' heads are too many.
 #[test]
 fn a_partition_is_never_too_large_whatever_the_keys_are() {
