@@ -17,10 +17,9 @@ use super::table::Partition;
 
 /// Bytes that a piece takes besides what it holds: its place, its pointers, the allocator's share.
 const OVERHEAD: u64 = 96;
-/// About how large a piece is; only a first guess at how many there will be.
-const USUAL: usize = 4096;
-/// The most pieces that room is made for before they come.
-const MOST_FORESEEN: usize = 1 << 14;
+/// Pieces that room is made for before they come, whatever the budget is: how many parts the cache has, each
+/// with a lock of its own, follows this number, and a reload that gives it a budget does not change it.
+const FORESEEN: usize = 1 << 14;
 
 /// Where a piece stands: number of the table file, and offset in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,16 +54,15 @@ pub(crate) struct BlockCache {
 impl BlockCache {
     /// A cache of at most so many bytes; 0: nothing is kept.
     pub(crate) fn new(capacity: usize) -> Arc<BlockCache> {
-        let foreseen = (capacity / USUAL).min(MOST_FORESEEN);
         let options = OptionsBuilder::new()
-            .estimated_items_capacity(foreseen)
+            .estimated_items_capacity(FORESEEN)
             .weight_capacity(count(capacity))
             .build();
         let blocks = match options {
             Ok(options) => Cache::with_options(options, Weight, Mix, DefaultLifecycle::default()),
             // Never: both numbers that it asks for are given.
             Err(_) => Cache::with(
-                foreseen,
+                FORESEEN,
                 count(capacity),
                 Weight,
                 Mix,
