@@ -43,7 +43,9 @@ pub(super) fn pass(
     let mut tally = Tally::default();
     let mut watched = 0;
     while let Some(entry) = sections.step(&mut walk)? {
-        index.note(walk.previous(), walk.key(), entry.offset);
+        if !sections.has_directory() {
+            index.note(walk.previous(), walk.key(), entry.offset);
+        }
         if tally.entries == 0 {
             tally.min_key.extend_from_slice(walk.key());
         }

@@ -63,6 +63,11 @@ impl SectionsCheck {
         Ok(Some(entry))
     }
 
+    /// Whether there is a directory.
+    pub(super) fn has_directory(&self) -> bool {
+        self.directory.is_some()
+    }
+
     /// The directory, for look-ups.
     pub(super) fn into_directory(self) -> Option<Directory> {
         self.directory
