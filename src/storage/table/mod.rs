@@ -6,7 +6,7 @@
 //! header   offset  bytes
 //!               0      4  magic "AKVT"
 //!               4      2  format version: 2
-//!               6      2  flags: 0; a set bit says that a further section stands before the footer;
+//!               6      2  flags: 0; a set bit says that a further section stands before the directory;
 //!                         bits 8 to 15: whoever does not know it must not read the file,
 //!                         bits 0 to 7: whoever does not know it may ignore the section
 //!               8      8  file id: random, stands in the manifest too
@@ -64,7 +64,7 @@
 //!
 //! Versions: header, footer and the footer's checksum stay as they are in every version, so that a newer
 //! file can be told from a damaged one. In version 1 the footer follows the last entry, or, where the flags say
-//! so, a section that nobody knows. The tables of every version stay readable for ever, and their entries can be
+//! so, a section that nobody knows; in version 2 such a section stands between the last partition and the directory. The tables of every version stay readable for ever, and their entries can be
 //! read one after another without any section.
 
 mod builder;

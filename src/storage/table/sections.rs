@@ -10,9 +10,9 @@ use crate::storage::codec::{self, Checksum, u32_at, u64_at};
 use crate::storage::disk::count;
 use crate::storage::error::Result;
 
-/// The most bytes of a directory: all of it is held in memory.
+/// The most bytes of a directory, in the file and in memory, where all of it is held.
 pub(super) const MAX_DIRECTORY: usize = 16 << 20;
-/// The most bytes of a partition: all of it is read at once. Those that are written are less than half as large.
+/// The most bytes of a partition, in the file and in memory: all of it is read at once. Those that are written are less than half as large.
 pub(super) const MAX_PARTITION: usize = 16 << 20;
 /// Bytes that a partition takes in the directory besides its separator, at most: in the file two lengths, two
 /// offsets and a checksum, in memory [`Listed`].
@@ -132,10 +132,15 @@ impl Directory {
         }
         let mut rest = bytes.as_slice();
         let mut partitions: Vec<Listed> = Vec::new();
+        let mut held: usize = 0;
         while !rest.is_empty() {
             let (head, used) = codec::decode::<PartitionHead<'_>>(rest)
                 .map_err(|error| damaged(&format!("it cannot be read: {}", error.0)))?;
             rest = rest.get(used..).unwrap_or_default();
+            held = held.saturating_add(head.separator.len() + LISTED);
+            if held > MAX_DIRECTORY {
+                return Err(damaged("it is larger than any that is written"));
+            }
             partitions.push(Listed {
                 separator: head.separator.into(),
                 entries_at: head.entries_at,
@@ -150,14 +155,15 @@ impl Directory {
             partitions,
             entries_end,
         };
-        match directory.fault(locator) {
+        match directory.fault(locator, file.has_unknown_section) {
             None => Ok(directory),
             Some(fault) => Err(damaged(fault)),
         }
     }
 
-    /// What does not hold: partitions cover all entries and stand behind them without a gap, in key order.
-    fn fault(&self, locator: &Locator) -> Option<&'static str> {
+    /// What does not hold: partitions cover all entries and stand behind them without a gap, in key order. Between
+    /// the last one and the directory may stand sections that nobody knows, where the header says so.
+    fn fault(&self, locator: &Locator, has_unknown: bool) -> Option<&'static str> {
         if count(self.partitions.len()) != u64::from(locator.partitions) {
             return Some("it does not have as many partitions as the locator says");
         }
@@ -181,7 +187,8 @@ impl Directory {
             entries_at = listed.entries_at;
             previous = Some(listed);
         }
-        (at != locator.directory).then_some("its partitions do not end where it begins")
+        let is_joined = at == locator.directory || (has_unknown && at < locator.directory);
+        (!is_joined).then_some("its partitions do not end where it begins")
     }
 
     /// The place of the one partition in which `key` stands if it is in the table.
@@ -294,6 +301,10 @@ impl Partition {
                 return Err("its spans do not follow one another".to_owned());
             }
             previous = Some(head.separator);
+            let spans = (partition.spans.len() + 1).saturating_mul(size_of::<SpanPlace>());
+            if spans.saturating_add(separators.len() + head.separator.len()) > MAX_PARTITION {
+                return Err("it is larger than any that is written".to_owned());
+            }
             separators.extend_from_slice(head.separator);
             partition.spans.push(SpanPlace {
                 end,

@@ -316,6 +316,59 @@ fn forge(
     }
 }
 
+/// A section of a later program, which this one may ignore or not, and one that no flag tells of.
+#[test]
+fn a_further_section_before_the_directory_is_passed_over_when_a_flag_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = random_model(&mut Rng::with_seed(seed()), 300);
+    let (info, index) = build(dir.path(), SMALL, &model);
+    let file = path(dir.path(), 1);
+    let sound = std::fs::read(&file).unwrap();
+    let locator = sound.len() - FOOTER_LENGTH - LOCATOR_LENGTH;
+    let at = sections::Locator::read(&sound[locator..], info.file_id, locator as u64).unwrap();
+    let directory_at = at.directory as usize;
+    for flag in [1, 0] {
+        let mut bytes = sound[..directory_at].to_vec();
+        bytes[HEADER_FLAGS] = flag;
+        bytes.extend(b"what a later program put here");
+        let moved = sections::Locator {
+            directory: bytes.len() as u64,
+            checksum: codec::Checksum::seeded(info.file_id, bytes.len() as u64)
+                .add(&sound[directory_at..locator])
+                .finish(),
+            ..at
+        };
+        bytes.extend_from_slice(&sound[directory_at..locator]);
+        bytes.extend(moved.bytes(info.file_id, bytes.len() as u64));
+        let header = bytes[..HEADER_LENGTH].to_vec();
+        bytes.extend(frame::footer(
+            &header,
+            info.file_id,
+            info.entries,
+            bytes.len() as u64,
+        ));
+        std::fs::write(&file, &bytes).unwrap();
+        let later = TableInfo {
+            size: bytes.len() as u64,
+            checksum: codec::Checksum::new().add(&bytes).finish(),
+            ..info.clone()
+        };
+        let read = read_back(&RealDisk, &file, &later, &mut |_| Ok(()));
+        assert_eq!(read.is_ok(), flag == 1, "{read:?}");
+        if flag == 1 {
+            assert_eq!(
+                directory(&read.unwrap()).partitions,
+                directory(&index).partitions
+            );
+            check_all(
+                &open(dir.path(), &later),
+                &model,
+                &mut Rng::with_seed(seed()),
+            );
+        }
+    }
+}
+
 #[test]
 fn a_key_that_a_filter_does_not_have_is_found_by_reading_back() {
     let dir = tempfile::tempdir().unwrap();
@@ -331,6 +384,55 @@ fn a_key_that_a_filter_does_not_have_is_found_by_reading_back() {
     });
     let error = read_back(&RealDisk, &file, &forged, &mut |_| Ok(())).unwrap_err();
     assert!(error.to_string().contains("filter"), "{error}");
+}
+
+/// Heads of a few bytes take ten times as many in memory.
+#[test]
+fn forged_sections_take_no_more_memory_than_sound_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = Model::from([(b"key".to_vec(), (lsn(1), Some(vec![1; 9])))]);
+    let (info, index) = build(dir.path(), LIMITS, &model);
+    let file = path(dir.path(), 1);
+    let sound = std::fs::read(&file).unwrap();
+    for target in [None, Some(0)] {
+        std::fs::write(&file, &sound).unwrap();
+        let forged = forge(dir.path(), (&info, &index), &mut |place, bytes| {
+            if place != target {
+                return;
+            }
+            let most = if place.is_some() {
+                700_000
+            } else {
+                420_000_u32
+            };
+            for number in 1..=most {
+                let separator = &number.to_be_bytes()[1..];
+                let (entries_at, checksum) = (u64::from(number), 0);
+                if place.is_some() {
+                    let length = 1;
+                    let head = sections::SpanHead {
+                        separator,
+                        length,
+                        checksum,
+                    };
+                    codec::encode(&head, bytes);
+                } else {
+                    let (offset, length) = (0, 0);
+                    let head = sections::PartitionHead {
+                        separator,
+                        entries_at,
+                        offset,
+                        length,
+                        checksum,
+                    };
+                    codec::encode(&head, bytes);
+                }
+            }
+        });
+        let error = read_back(&RealDisk, &file, &forged, &mut |_| Ok(())).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("larger than any that is written"), "{text}");
+    }
 }
 
 /// Sections that check and say what they like: reads end with an answer or a typed error, whatever it is, and
