@@ -241,6 +241,7 @@ struct Lane {
 }
 
 /// A connection's place among those a lane allows, free again when dropped.
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Place(Arc<AtomicUsize>);
 
 impl Drop for Place {

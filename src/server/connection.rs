@@ -26,7 +26,7 @@ use super::dispatch::{self, Handled, Patience, Session};
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::registry::Registered;
-use super::stream::Stream;
+use super::stream::{Plane, Stream};
 use super::{Settings, Shared};
 use crate::protocol::{CONNECTION_ID, ErrorCode, HEADER_SIZE, frame};
 use crate::storage::Lsn;
@@ -188,6 +188,11 @@ impl Connection {
             log::debug!("a connection was lost: {error}");
             Next::End
         });
+        let next = match next {
+            // An administrator waits among administrators, whatever for.
+            Next::Aside(_) if self.stream.plane == Plane::Admin => Next::Aside(Lane::Admin),
+            next => next,
+        };
         self.inbox.give_back(&mut lent.inboxes);
         self.outbox.give_back(&mut lent.outboxes);
         next
@@ -211,6 +216,8 @@ impl Connection {
                     self.stage = Stage::Lingering { until };
                     None
                 }
+                // However much the peer still sends.
+                Stage::Lingering { until } if now >= *until => Some(Next::End),
                 Stage::Lingering { .. } => self.linger(),
             };
             if let Some(next) = next {
@@ -257,6 +264,10 @@ impl Connection {
 
     /// Handles every request that is there in full, and receives more when none is left. `None`: go on.
     fn serve(&mut self, now: Instant, requests: &mut usize) -> io::Result<Option<Next>> {
+        // Its timer fires only when it is idle, and without the token it need not ever be.
+        if self.session.access() != Access::Granted && now >= self.authenticate_by {
+            return Ok(self.time_out());
+        }
         match self.handle_received(requests) {
             Some(Handled::Settle) => return Ok(self.session.waits_for().map(Next::Settle)),
             // What was gathered may hold memory, which nobody should who waits for some.
@@ -565,3 +576,7 @@ fn still_to_read(shared: &Shared, stream: &Stream, left: &mut Option<u64>) -> Op
     }
     Some(*left.get_or_insert_with(|| stream.unread()))
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;
