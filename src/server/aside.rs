@@ -11,6 +11,7 @@ use std::thread;
 use threadpool::ThreadPool;
 
 use super::budget::FREE_BYTES;
+use super::dispatch::is_write;
 use super::stream::Plane;
 use crate::protocol::Frame;
 use crate::protocol::opcode::request as opcode;
@@ -70,7 +71,8 @@ impl Lane {
             opcode::SYNC => Lane::Sync,
             opcode::STATS | opcode::SCAN_OPEN | opcode::SCAN_NEXT => Lane::Work,
             opcode::MULTI_GET if length > MANY_KEYS => Lane::Work,
-            _ if length > FREE_BYTES => Lane::Room,
+            _ if length > FREE_BYTES && is_write(frame.code) => Lane::Room,
+            _ if length > FREE_BYTES => Lane::Work,
             opcode::FLUSH.. if plane == Plane::Admin => Lane::Admin,
             _ => return None,
         };

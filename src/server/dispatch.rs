@@ -34,11 +34,10 @@ use crate::storage::{
 };
 
 use words::{
-    capped, conditional, entry, error_code, expectation, is_write, operation, pair, quarantine,
-    written,
+    capped, conditional, entry, error_code, expectation, operation, pair, quarantine, written,
 };
 
-pub(super) use words::list_bytes;
+pub(super) use words::{is_write, list_bytes};
 
 /// The most entries, and about the most bytes, in one page of a scan.
 const MAX_PAGE_ENTRIES: u32 = 4096;
@@ -169,10 +168,15 @@ impl Session {
         }
         let since = self.put_off.take().or_else(|| self.clock.take());
         let since = since.unwrap_or_else(Instant::now);
+        let base = out.reservation.bytes();
         let handled = self.attempt(frame, out, (patience, since));
         match handled {
             Handled::Done => self.handled += 1,
-            Handled::Settle | Handled::Aside(_) => self.put_off = Some(since),
+            Handled::Settle | Handled::Aside(_) => {
+                self.put_off = Some(since);
+                // Who waits holds nothing, and asks again when it is its turn.
+                out.reservation.lower(base);
+            }
         }
         handled
     }
@@ -194,7 +198,10 @@ impl Session {
         let id = frame.request_id;
         if let Err(busy) = self.reserve_lists(frame, out, patience) {
             if patience == Patience::None {
-                return Handled::Aside(Lane::Memory);
+                // The answers to the writes before it hold memory too, which nobody should who waits.
+                let waits = !self.pending.is_empty();
+                let lane = Handled::Aside(Lane::Memory);
+                return if waits { Handled::Settle } else { lane };
             }
             let refusal = Response::error(ErrorCode::Busy, busy.to_string());
             return self.refuse(id, &refusal, out);

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::aside::Lane;
 use super::budget::Reservation;
-use super::dispatch::{Handled, Patience, Session};
+use super::dispatch::{Handled, Patience, Session, list_bytes};
 use super::outbox::Outbox;
 use super::stream::Plane;
 use super::{Control, NoControl, Shared};
 use crate::config::Config;
-use crate::protocol::{ConfigItem, ErrorCode, ReloadReport, Request, Response, frame};
+use crate::protocol::{
+    BatchOperation, ConfigItem, ErrorCode, ReloadReport, Request, Response, frame,
+};
 use crate::storage::{Engine, Options, RealDisk, WalSyncStrategy};
 
 pub(super) fn shared(dir: &tempfile::TempDir) -> Arc<Shared> {
@@ -197,4 +199,26 @@ fn what_may_wait_or_takes_long_is_not_begun_in_a_worker() {
         let expected = lane.map_or(Handled::Done, Handled::Aside);
         assert_eq!(handled, expected, "{request:?}");
     }
+}
+
+#[test]
+fn who_waits_for_room_holds_no_memory_for_its_lists() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        memtable_size: 1 << 20,
+        ..Options::default()
+    };
+    let shared = shared_with(&dir, options);
+    // The next write seals the memtable first, which no worker does.
+    shared.engine.put(b"large", &vec![0; 2 << 20]).unwrap();
+    let mut session = Session::new(&shared, &shared.settings(), Plane::Data, None);
+    let mut out = Outbox::new(&shared.budget, u32::MAX);
+    let operations = vec![BatchOperation::Delete { key: b"k" }; 6000];
+    let bytes = encoded(&Request::Batch { operations });
+    let (frame, _) = frame::decode(&bytes, u32::MAX).unwrap().unwrap();
+    let limits = &shared.settings().limits;
+    assert!(list_bytes(frame.code, frame.payload.len(), limits) > 64 * 1024);
+    let handled = session.handle(&frame, &mut out, Patience::None);
+    assert_eq!(handled, Handled::Aside(Lane::Room));
+    assert_eq!(shared.budget.used(), 0);
 }

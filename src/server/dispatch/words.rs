@@ -6,7 +6,7 @@ use crate::storage::disk::count;
 use crate::storage::{self, AtlasError, Conditional, Lsn, Operation, Versioned};
 
 /// Whether it is a write, which is answered when it is settled.
-pub(super) fn is_write(code: u8) -> bool {
+pub(in crate::server) fn is_write(code: u8) -> bool {
     matches!(
         code,
         opcode::PUT
