@@ -258,10 +258,12 @@ impl Worker {
                 Mail::Back(number, connection) => self.take_back(number, connection),
             }
         }
-        while let Some((_, number)) = self.settling.front().copied() {
+        while let Some((lsn, number)) = self.settling.front().copied() {
             let slot = self.slots.get_mut(number).and_then(Option::as_mut);
             let connection = slot.as_ref().and_then(|slot| slot.connection.as_ref());
             if connection.is_some_and(|connection| connection.is_settling()) {
+                // Asked for before; but were the policy changed twice meanwhile, nobody would tell.
+                self.unasked = self.unasked.max(Some(lsn));
                 break;
             }
             self.settling.pop_front();
