@@ -29,10 +29,13 @@ impl Workers {
         let processors = thread::available_parallelism().map_or(LEAST, usize::from);
         let commits = Arc::new(Commits::start(shared)?);
         let aside = Arc::new(Aside::new());
-        let desks = (0..processors.clamp(LEAST, MOST)).map(|_| Worker::start(&aside, &commits));
-        Ok(Workers {
-            desks: desks.collect::<io::Result<_>>()?,
-        })
+        let mut workers = Workers { desks: Vec::new() };
+        for _ in 0..processors.clamp(LEAST, MOST) {
+            // Those that were started would otherwise wait for ever.
+            let desk = Worker::start(&aside, &commits).inspect_err(|_| workers.stop())?;
+            workers.desks.push(desk);
+        }
+        Ok(workers)
     }
 
     /// Gives a connection to the worker that has the fewest.
