@@ -140,6 +140,8 @@ fn a_stop_answers_what_many_connections_have_sent() {
         let home = Home::new("", &format!("sync = \"{sync}\""));
         let mut daemon = home.start();
         let mut crowd = others(&daemon);
+        // Who was not accepted before the stop is not served.
+        go_on(&mut crowd);
         let each = 50_u32;
         for (number, raw) in (0_u32..).zip(&mut crowd) {
             let ids = (1..=each).map(|id| number * each + id);
