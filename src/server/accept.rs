@@ -281,7 +281,8 @@ fn is_the_peers(error: &io::Error) -> bool {
     )
 }
 
-fn timespec(duration: Duration) -> Timespec {
+/// How long a poll waits for something that is so far away.
+pub(super) fn timespec(duration: Duration) -> Timespec {
     // Rounded up by a millisecond: waking early would only mean waiting again.
     let duration = duration + Duration::from_millis(1);
     Timespec {

@@ -21,6 +21,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 
+use super::accept::timespec;
 use super::aside::{Aside, Lane};
 use super::commits::Commits;
 use super::connection::{Connection, Lent, Next, Readiness};
@@ -407,14 +408,5 @@ impl Worker {
                 }
             }
         }
-    }
-}
-
-fn timespec(duration: Duration) -> Timespec {
-    // Rounded up by a millisecond: waking early would only mean waiting again.
-    let duration = duration + Duration::from_millis(1);
-    Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(duration.subsec_nanos()),
     }
 }

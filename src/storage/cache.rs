@@ -9,8 +9,8 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{OptionsBuilder, Weighter};
 
 use super::disk::count;
 use super::table::Partition;
@@ -54,21 +54,8 @@ pub(crate) struct BlockCache {
 impl BlockCache {
     /// A cache of at most so many bytes; 0: nothing is kept.
     pub(crate) fn new(capacity: usize) -> Arc<BlockCache> {
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(FORESEEN)
-            .weight_capacity(count(capacity))
-            .build();
-        let blocks = match options {
-            Ok(options) => Cache::with_options(options, Weight, Mix, DefaultLifecycle::default()),
-            // Never: both numbers that it asks for are given.
-            Err(_) => Cache::with(
-                FORESEEN,
-                count(capacity),
-                Weight,
-                Mix,
-                DefaultLifecycle::default(),
-            ),
-        };
+        let lifecycle = DefaultLifecycle::default();
+        let blocks = Cache::with(FORESEEN, count(capacity), Weight, Mix, lifecycle);
         Arc::new(BlockCache { blocks })
     }
 
