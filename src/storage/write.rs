@@ -136,6 +136,8 @@ impl Core {
         let operation = changed_to(key, new);
         let view = self.view();
         let size = view.options.check_operations(&[operation])?;
+        // A condition that is not met appends nothing, and so would not be told.
+        self.durability.check()?;
         let Some(writer) = self.writer_at_once(&view, size)? else {
             return Ok(None);
         };
@@ -166,8 +168,6 @@ impl Core {
     /// The writer, when an entry of `size` bytes can be appended at once: when nothing is to be sealed
     /// before, now or by another, and the write is not to be slowed down.
     fn writer_at_once(&self, view: &View, size: usize) -> Result<Option<MutexGuard<'_, Writer>>> {
-        // A condition that is not met appends nothing, and so would not be told.
-        self.durability.check()?;
         if self.sealing.load(Ordering::Acquire) || delay_us(view) > 0 {
             return Ok(None);
         }
